@@ -1,0 +1,125 @@
+"""RunSource: what any storage offers so that a run can be read; the getters, bundled and frozen."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from databroker_like.core._pages import slice_pages
+
+__all__ = ["GETTERS", "RunSource"]
+
+Doc = Mapping[str, Any]
+
+
+def _none_at_all(*args: Any) -> list[Doc]:
+    return []
+
+
+@dataclass(frozen=True, eq=False)
+class RunSource:
+    """The getters through which one run is read, as one frozen object.
+
+    Every getter asks late: making a source reads nothing. A source pickles when its getters do, so a driver
+    hands in bound methods of an object that pickles (a path and settings), never closures.
+
+    A *column* of an event page is a list or a numpy array. A one-dimensional array stands for the Python
+    scalars its ``tolist()`` gives, to the letter; an array of more dimensions stands for one array per event. A
+    driver that cannot promise that for a column hands out the list.
+
+    Parameters
+    ----------
+    get_run_start : ``() -> start document``
+    get_run_stop : ``() -> stop document, or None`` while the run goes on or when it was cut off
+    get_event_descriptors : ``() -> list of descriptor documents``, in the order they were recorded
+    get_event_pages : ``(descriptor_uid, skip=0, limit=None) -> iterable of event pages``
+        Rows ``skip`` to ``skip + limit`` in the order they were recorded, in pages of any size.
+    get_event_count : ``(descriptor_uid) -> int``
+    get_resource : ``(resource_uid) -> resource document``
+    get_resources : ``() -> list of resource documents``
+    lookup_resource_for_datum : ``(datum_id) -> resource_uid``
+    get_datum_pages : ``(resource_uid, skip=0, limit=None) -> iterable of datum pages``
+    get_filler : ``(coerce=...) -> event_model.Filler`` or anything shaped like a DocumentRouter
+        It carries the handler registry and the root map of the catalog.
+    get_stream_resources : ``() -> list of stream_resource documents``
+    get_stream_datums : ``(stream_resource_uid) -> list of stream_datum documents``, in the order recorded
+
+    Examples
+    --------
+    >>> source = RunSource.from_getters(get_run_start=lambda: {"uid": "a"}, get_event_pages=lambda uid: iter([]))
+    >>> source.get_run_start()["uid"]
+    'a'
+    """
+
+    get_run_start: Callable[[], Doc]
+    get_run_stop: Callable[[], Doc | None]
+    get_event_descriptors: Callable[[], list[Doc]]
+    get_event_pages: Callable[..., Iterable[Doc]]
+    get_event_count: Callable[[str], int]
+    get_resource: Callable[[str], Doc]
+    get_resources: Callable[[], list[Doc]]
+    lookup_resource_for_datum: Callable[[str], str]
+    get_datum_pages: Callable[..., Iterable[Doc]]
+    get_filler: Callable[..., Any]
+    get_stream_resources: Callable[[], list[Doc]] = field(default=_none_at_all)
+    get_stream_datums: Callable[[str], list[Doc]] = field(default=_none_at_all)
+
+    @classmethod
+    def from_getters(cls, **getters: Any) -> RunSource:
+        """Bundle getters handed in one by one; those without ``skip`` and ``limit`` get them.
+
+        Parameters
+        ----------
+        **getters : callables
+            Any subset of the fields; a getter that is missing raises only when it is called.
+
+        Returns
+        -------
+        RunSource
+        """
+        complete = {name: getters.get(name) or _Missing(name) for name in GETTERS}
+        for name in ("get_stream_resources", "get_stream_datums"):
+            complete[name] = getters.get(name) or _none_at_all
+        for name in ("get_event_pages", "get_datum_pages"):
+            complete[name] = _with_skip_and_limit(complete[name])
+        return cls(**complete)
+
+
+#: The names of the getters, in the order of the fields.
+GETTERS: tuple[str, ...] = tuple(RunSource.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """Stands in for a getter nobody gave; says so when it is needed and not before."""
+
+    name: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"this run was made without {self.name!r}; hand it in as a keyword argument")
+
+
+@dataclass(frozen=True)
+class _Sliced:
+    """Gives ``skip`` and ``limit`` to a getter of pages that has neither."""
+
+    getter: Callable[[str], Iterable[Doc]]
+
+    def __call__(self, uid: str, skip: int = 0, limit: int | None = None) -> Iterable[Doc]:
+        pages = self.getter(uid)
+        if not skip and limit is None:
+            return pages
+        return slice_pages(pages, skip, limit)
+
+
+def _with_skip_and_limit(getter: Callable[..., Iterable[Doc]]) -> Callable[..., Iterable[Doc]]:
+    if isinstance(getter, _Missing | _Sliced):
+        return getter
+    try:
+        parameters = inspect.signature(getter).parameters
+    except (TypeError, ValueError):
+        return getter
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    return getter if takes_any or {"skip", "limit"} <= set(parameters) else _Sliced(getter)
