@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Reversible
 from itertools import islice
 from typing import Any
 
 from databroker_like.core._source import RunSource
 from databroker_like.queries import Everything, Node
 
-__all__ = ["RunCollection"]
+__all__ = ["NoRuns", "RunCollection"]
 
 
 class RunCollection(ABC):
@@ -55,7 +55,7 @@ class RunCollection(ABC):
         iterator of str
         """
         starts = self.starts()
-        ordered = reversed(list(starts)) if newest_first else iter(starts)
+        ordered = iter(_newest_first(starts) if newest_first else starts)
         if not isinstance(query, Everything):
             ordered = (uid for uid in ordered if query.matches(starts[uid]))
         return islice(ordered, skip, None if limit is None else skip + limit)
@@ -64,7 +64,8 @@ class RunCollection(ABC):
         """How many runs match."""
         if isinstance(query, Everything):
             return len(self.starts())
-        return sum(1 for _ in self.find(query))
+        matches = query.matches
+        return sum(1 for start in self.starts().values() if matches(start))
 
     def has(self, uid: str) -> bool:
         """Whether there is a run of this full uid."""
@@ -73,3 +74,23 @@ class RunCollection(ABC):
     def start(self, uid: str) -> Mapping[str, Any]:
         """The start document of a run; KeyError when there is none."""
         return self.starts()[uid]
+
+
+def _newest_first(starts: Mapping[str, Any]) -> Iterable[str]:
+    return reversed(starts) if isinstance(starts, Reversible) else reversed(list(starts))
+
+
+class NoRuns(RunCollection):
+    """The collection without a run, which a Broker that is no driver asks."""
+
+    def starts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Nothing."""
+        return {}
+
+    def stop(self, uid: str) -> Mapping[str, Any] | None:
+        """Raises KeyError: there is no run."""
+        raise KeyError(uid)
+
+    def source(self, uid: str, get_filler: Any) -> RunSource:
+        """Raises KeyError: there is no run."""
+        raise KeyError(uid)

@@ -1,0 +1,450 @@
+"""Version 2 of the Broker API: a catalog of runs."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from databroker_like import registry
+from databroker_like.core._collection import NoRuns, RunCollection
+from databroker_like.core._filler import filler_getter
+from databroker_like.core._handlers import HandlerRegistry
+from databroker_like.core._intake import CatalogBase
+from databroker_like.core._lookup import both, find_uid
+from databroker_like.core._run import BlueskyRun
+from databroker_like.core._sink import RunSink
+from databroker_like.core._transforms import parse_transforms
+from databroker_like.errors import AmbiguousKey, DatabrokerError, Invalid, NotFound, NotOffered, OutOfRange, WrongType
+from databroker_like.queries import In, Node, Text, parse
+
+__all__ = ["Broker", "temp"]
+
+_KEPT = 16
+_COMPLETED = 100
+_SHOWN = 5
+
+
+class Broker(CatalogBase):
+    """A catalog of runs, looked up by uid, by scan_id and by how recent they are.
+
+    A driver is a subclass that says where the runs are, by ``_make_collection()``, and, where it also records,
+    by ``_make_sink()``. What there is, is asked anew each time: a run recorded a moment ago by anybody shows.
+
+    ============================  ======================================================================
+    ``catalog[key]``              gives
+    ============================  ======================================================================
+    ``"41fb8ca9-..."``            the run of this uid
+    ``"41fb"``                    the one run whose uid begins so
+    ``-1``, ``-2``, ``"-1"``      the most recent run, the one before it
+    ``5``, ``"5"``                the most recent run with the scan_id 5
+    ============================  ======================================================================
+
+    Parameters
+    ----------
+    handler_registry : dict, optional
+        Spec -> handler class, or the dotted path of one; a handler class is called
+        ``handler_class(resource_path, **resource_kwargs)`` and gives a handler that is called
+        ``handler(**datum_kwargs)``. By default those that installed packages offer as entry points of the
+        group ``databroker.handlers``.
+    root_map : dict, optional
+        The ``root`` of external files as recorded -> where they are now. Values may be relative only in a
+        catalog that comes from a YAML file, and then they are relative to that file.
+    filler_class : type or str, optional
+        ``event_model.Filler`` by default; a class, a ``functools.partial`` of one, a dotted path, or anything
+        shaped like ``event_model.DocumentRouter``.
+    transforms : dict, optional
+        ``"start"``, ``"stop"``, ``"resource"``, ``"descriptor"`` -> a function (or its dotted path) that takes
+        such a document and returns it, mended. Applied when a run is read, not when runs are searched.
+    query : dict or databroker_like.queries.Query, optional
+        Only the runs whose start document matches; all by default.
+    **kwargs
+        What every intake catalog takes: ``name``, ``description``, ``metadata``, ...
+
+    Examples
+    --------
+    >>> from databroker_like.v2 import Broker
+    >>> list(Broker())
+    []
+    """
+
+    name = "bluesky-run-catalog"
+
+    def __init__(
+        self,
+        *,
+        handler_registry: Mapping[str, Any] | None = None,
+        root_map: Mapping[str, str] | None = None,
+        filler_class: Any = "event_model.Filler",
+        transforms: Mapping[str, Any] | None = None,
+        query: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        metadata = kwargs.get("metadata") or {}
+        if kwargs.get("getshell"):
+            raise Invalid("'getshell' cannot be true: nothing in a catalog runs a shell; write the value itself")
+        self._root_map = _absolute(root_map, metadata.get("catalog_dir"))
+        self._handlers = HandlerRegistry(handler_registry)
+        self._transforms = parse_transforms(transforms)
+        self._filler_class = registry.import_path(filler_class) if isinstance(filler_class, str) else filler_class
+        self._query: Node = parse(query if query is not None else {})
+        self._runs = _RunsMade()
+        self._collection: RunCollection | None = None
+        self._sink: RunSink | None = None
+        super().__init__(**kwargs)
+
+    def _make_collection(self) -> RunCollection:
+        """The runs there are; a driver overrides this. Called once, when the first one is asked for."""
+        return NoRuns()
+
+    def _make_sink(self) -> RunSink:
+        """What records; a driver that can overrides this. Called once, when the first document is inserted."""
+        raise NotOffered(
+            f"{type(self).__name__} {self.name!r} only reads; to record, use a catalog of JSON lines or msgpack files, "
+            "or databroker_like.v2.temp()"
+        )
+
+    @property
+    def collection(self) -> RunCollection:
+        """The `RunCollection` this catalog asks."""
+        if self._collection is None:
+            self._collection = self._make_collection()
+        return self._collection
+
+    # -- what it is made of
+
+    @property
+    def root_map(self) -> dict[str, str]:
+        """Recorded root -> where the files are now; change it in place."""
+        return self._root_map
+
+    @property
+    def handler_registry(self) -> Mapping[str, Any]:
+        """Spec -> handler class, as a view that follows `register_handler`."""
+        return self._handlers.view
+
+    def register_handler(self, spec: str, handler: Any, overwrite: bool = False) -> None:
+        """Use a handler for a spec from now on.
+
+        Parameters
+        ----------
+        spec : str
+            Such as ``"AD_HDF5"``.
+        handler : type or str
+            The handler class, or the dotted path of one.
+        overwrite : bool
+            Put it in the place of another one; False by default.
+
+        Raises
+        ------
+        DuplicateHandler
+            When another handler is registered for this spec and ``overwrite`` is False.
+        """
+        self._handlers.register(spec, handler, overwrite=overwrite)
+
+    def deregister_handler(self, spec: str) -> None:
+        """Forget the handler of a spec; nothing happens when there is none.
+
+        Parameters
+        ----------
+        spec : str
+        """
+        self._handlers.deregister(spec)
+
+    @property
+    def v1(self) -> Any:
+        """Version 1 of the API, which this release does not offer."""
+        raise NotOffered("version 1 of the Broker API is not part of this release; this object is version 2 of it")
+
+    @property
+    def v2(self) -> Broker:
+        """This catalog itself, so that either version of the API is reached from the other."""
+        return self
+
+    # -- finding runs
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            return super().__getitem__(key)
+        uid = find_uid(self.collection, self._query, key)
+        return self._run(uid)
+
+    def _run(self, uid: str) -> BlueskyRun:
+        start = self.collection.start(uid)
+        run = self._runs.get(uid, start)
+        if run is None:
+            get_filler = filler_getter(self._filler_class, self._handlers, self._root_map)
+            run = BlueskyRun.from_source(self.collection.source(uid, get_filler), transforms=self._transforms, name=uid)
+            run.cat = run.catalog_object = self
+            self._runs.keep(uid, start, run)
+        return run
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except (AmbiguousKey, OutOfRange) as error:
+            raise AttributeError(str(error)) from error
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            find_uid(self.collection, self._query, key)
+        except (NotFound, OutOfRange, AmbiguousKey, WrongType):
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        """The uids, oldest run first."""
+        return iter(self.collection.find(self._query))
+
+    def __len__(self) -> int:
+        return self.collection.count(self._query)
+
+    def keys(self) -> Iterator[str]:
+        """The uids, oldest run first."""
+        return iter(self)
+
+    def values(self) -> Iterator[BlueskyRun]:
+        """The runs, oldest first."""
+        return (self._run(uid) for uid in self)
+
+    def items(self) -> Iterator[tuple[str, BlueskyRun]]:
+        """Pairs of uid and run, oldest first."""
+        return ((uid, self._run(uid)) for uid in self)
+
+    def search(self, query: Any = None, depth: int | None = None) -> Broker:
+        """The runs whose start document matches, as a catalog of the same kind.
+
+        Searches follow one another: a search of the result narrows it further.
+
+        Parameters
+        ----------
+        query : dict, databroker_like.queries.Query or str
+            A query as MongoDB writes it, on the start document, such as ``{"plan_name": "scan"}`` or
+            ``{"num_points": {"$gt": 10}}``; a `TimeRange` or `TextQuery`; or the words of a text search.
+        depth : int, optional
+            Taken, and not used, because every intake catalog takes it.
+
+        Returns
+        -------
+        Broker
+            Its name is ``"search results"``.
+
+        Raises
+        ------
+        InvalidQuery
+            When the query cannot be understood.
+
+        Examples
+        --------
+        >>> len(Broker().search({"plan_name": "scan"}))
+        0
+        """
+        asked = Text(query) if isinstance(query, str) else parse({} if query is None else query)
+        return self._narrowed(both(self._query, asked), "search results")
+
+    def filter(self, func: Callable[[BlueskyRun], bool]) -> Broker:
+        """The runs for which a function of the run is true, as a catalog of the same kind.
+
+        Parameters
+        ----------
+        func : callable
+            ``(run) -> bool``; called once for every run, now.
+
+        Returns
+        -------
+        Broker
+        """
+        return self._narrowed(both(self._query, In("uid", [uid for uid, run in self.items() if func(run)])), "filtered")
+
+    def _narrowed(self, query: Node, name: str) -> Broker:
+        kwargs = {**self._captured_init_kwargs, "query": query, "name": name, "metadata": dict(self.metadata or {})}
+        found = type(self)(*self._captured_init_args, **kwargs)
+        found._share(self)
+        return found
+
+    def _share(self, other: Broker) -> None:
+        """Ask the same collection, with the same handlers and root map, as the catalog this is a part of."""
+        self._collection = other.collection
+        self._root_map = other._root_map
+        self._handlers = other._handlers
+        self._runs = other._runs
+        self.cat = other.cat
+
+    def walk(self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2) -> dict[str, Any]:
+        """Every run, by its dotted name.
+
+        Parameters
+        ----------
+        sofar, prefix
+            What an outer catalog found before, and the names that lead here.
+        depth : int
+            Taken because every intake catalog takes it; runs are not walked into.
+
+        Returns
+        -------
+        dict
+        """
+        out = {} if sofar is None else sofar
+        for uid, run in self.items():
+            out[".".join([*(prefix or []), uid])] = run
+        return out
+
+    # -- recording
+
+    def insert(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Record one document; ``RE.subscribe(catalog.insert)`` records every run.
+
+        Parameters
+        ----------
+        name : str
+            ``"start"``, ``"descriptor"``, ``"event"``, ... ``"stop"``.
+        doc : mapping
+            The document.
+
+        Raises
+        ------
+        NotOffered
+            When this kind of catalog only reads.
+        InvalidDocument
+            When the document is not valid or out of place.
+        """
+        if self._sink is None:
+            self._sink = self._make_sink()
+        self._sink.insert(name, doc)
+
+    def close(self) -> None:
+        """Release what recording holds open."""
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
+
+    _close = close
+
+    # -- what intake, pickle and dask ask
+
+    def _make_entries_container(self) -> Mapping[str, Any]:
+        return _Entries(weakref.proxy(self))
+
+    def _identity(self) -> tuple[Any, ...]:
+        kwargs = dict(self._captured_init_kwargs)
+        kwargs.pop("query", None)
+        kwargs["name"] = self.name
+        return (tuple(self._captured_init_args), kwargs, self._query.to_mongo())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "args": self._captured_init_args,
+            "kwargs": dict(self._captured_init_kwargs),
+            "collection": self._collection,
+            "root_map": self._root_map,
+            "handlers": self._handlers,
+            "named": (self.name, self.description),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._captured_init_args = state["args"]
+        self._captured_init_kwargs = state["kwargs"]
+        self.__init__(*state["args"], **state["kwargs"])  # type: ignore[misc]
+        self._collection = state["collection"]
+        self._root_map = state["root_map"]
+        self._handlers = state["handlers"]
+        self.name, self.description = state["named"]
+
+    # -- what people see
+
+    def _newest(self, most: int) -> list[str]:
+        return list(self.collection.find(self._query, newest_first=True, limit=most))
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(uid for uid in self._newest(_COMPLETED) if uid.isidentifier())})
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self._newest(_COMPLETED)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class _RunsMade:
+    """The runs handed out: the same object for the same run as long as somebody holds it, and the latest few anyway.
+
+    A run is made again when its start document has become another one.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Mapping[str, Any], weakref.ref[BlueskyRun]]] = {}
+        self._latest: OrderedDict[str, BlueskyRun] = OrderedDict()
+
+    def get(self, uid: str, start: Mapping[str, Any]) -> BlueskyRun | None:
+        known, ref = self._held.get(uid, (None, None))
+        run = ref() if ref is not None else None
+        if run is None or not (known is start or known == start):
+            return None
+        self._remember(uid, run)
+        return run
+
+    def keep(self, uid: str, start: Mapping[str, Any], run: BlueskyRun) -> None:
+        self._held[uid] = (start, weakref.ref(run, lambda ref: self._forget(uid, ref)))
+        self._remember(uid, run)
+
+    def _remember(self, uid: str, run: BlueskyRun) -> None:
+        self._latest[uid] = run
+        self._latest.move_to_end(uid)
+        while len(self._latest) > _KEPT:
+            self._latest.popitem(last=False)
+
+    def _forget(self, uid: str, ref: weakref.ref[BlueskyRun]) -> None:
+        if uid in self._held and self._held[uid][1] is ref:
+            del self._held[uid]
+
+
+class _Entries(Mapping[str, Any]):
+    """The runs as intake looks at the entries of a catalog."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def __getitem__(self, key: str) -> BlueskyRun:
+        return self._broker[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._broker
+
+    def __iter__(self) -> Iterator[str]:
+        return self._broker.keys()
+
+    def __len__(self) -> int:
+        return self._broker.__len__()
+
+
+def _absolute(root_map: Mapping[str, Any] | None, catalog_dir: Any) -> dict[str, str]:
+    if root_map is not None and not isinstance(root_map, Mapping):
+        raise WrongType(f"root_map maps recorded roots to where they are now; it cannot be {root_map!r}")
+    found = {}
+    for recorded, now in (root_map or {}).items():
+        if not isinstance(now, str | os.PathLike):
+            raise WrongType(f"root_map[{recorded!r}] is a folder, as text; it cannot be {now!r}")
+        path = Path(now)
+        if not path.is_absolute():
+            if not catalog_dir:
+                raise Invalid(
+                    f"root_map[{recorded!r}] is the relative path {str(now)!r}; it may be relative only in a catalog "
+                    "that comes from a YAML file, whose folder it is then relative to; write the full path"
+                )
+            path = Path(os.path.normpath(Path(str(catalog_dir).removeprefix("file://"), now)))
+        found[str(recorded)] = str(path)
+    return found
+
+
+def temp() -> Broker:
+    """A catalog that records into a temporary folder, which goes when the catalog is no longer used.
+
+    Returns
+    -------
+    Broker
+    """
+    catalog: Broker = registry.load("temp")()
+    return catalog
