@@ -1,0 +1,1 @@
+"""Reading file formats lazily: one file per format, each giving a `LazyArray`."""
