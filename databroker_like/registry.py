@@ -20,7 +20,7 @@ __all__ = ["EXTRAS", "NAMES", "entry_points", "import_path", "load", "require"]
 #: Our own names -> where they live. A test resolves every one of them.
 NAMES: Mapping[str, str] = MappingProxyType(
     {
-        "catalog": "databroker_like.core._intake:builtin_catalog",
+        "catalog": "databroker_like.core._yaml:builtin_catalog",
         "open_catalog": "databroker_like.core._yaml:open_catalog",
         "temp": "databroker_like.drivers.msgpack:temp",
         "v2.Broker": "databroker_like.v2:Broker",
@@ -121,6 +121,32 @@ _TRANSLATED: Mapping[str, str] = MappingProxyType(
         "databroker._drivers.in_memory.BlueskyInMemoryCatalog": "databroker_like.drivers.in_memory.BlueskyInMemoryCatalog",
     }
 )
+
+
+class _DatabrokerPaths:
+    """What the entry points whose names are dotted paths of databroker point at.
+
+    intake looks a dotted driver up among the entry points before it imports it. So a YAML file that names
+    ``databroker._drivers.jsonl.BlueskyJSONLCatalog`` opens with ``intake.open_catalog`` too, with the same notice.
+    """
+
+    _KNOWN = MappingProxyType(
+        {
+            "jsonl": "databroker._drivers.jsonl.BlueskyJSONLCatalog",
+            "msgpack": "databroker._drivers.msgpack.BlueskyMsgpackCatalog",
+            "in_memory": "databroker.in_memory.BlueskyInMemoryCatalog",
+            "run": "databroker.core.BlueskyRun",
+            "event_stream": "databroker.core.BlueskyEventStream",
+        }
+    )
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._KNOWN:
+            raise AttributeError(name)
+        return import_path(self._KNOWN[name])
+
+
+databroker_paths = _DatabrokerPaths()
 
 
 def _import_module(name: str, asked: str) -> ModuleType:

@@ -79,7 +79,9 @@ def calling_source() -> str | None:
         caller = frame.f_locals.get("self")
         if isinstance(caller, CatalogEntry) and frame.f_code.co_name == "get":
             path = getattr(getattr(caller, "_catalog", None), "path", None)
-            return f"source {caller.name!r}" + (f" of {path}" if isinstance(path, str) else "")
+            folder = getattr(caller, "_catalog_dir", None)
+            where = f" of {path}" if isinstance(path, str) else f" of a catalog file in {folder}" if folder else ""
+            return f"source {caller.name!r}{where}"
         frame = frame.f_back
     return None
 
