@@ -12,11 +12,15 @@ import numpy as np
 from ophyd import Component, Device, DeviceStatus, Signal
 from ophyd.sim import SynAxis, SynSignal
 
-__all__ = ["Beamline", "SpotCamera", "Stage", "Meter"]
+__all__ = ["Beamline", "Meter", "SpotCamera", "Stage"]
 
 #: Where the sample sits on the stage, and how wide it is, in millimetres.
 CENTRE = (0.42, -0.25)
 WIDTH = (0.55, 0.40)
+
+
+def _with_units(description: dict[str, Any], units: str) -> dict[str, Any]:
+    return {key: {**data_key, "units": units, "precision": 3} for key, data_key in description.items()}
 
 
 class Stage(SynAxis):
@@ -29,7 +33,8 @@ class Stage(SynAxis):
     def describe(self) -> dict[str, Any]:
         """The data keys, each with the unit and the number of decimals that matter."""
         return {
-            key: {**description, "units": self._units, "precision": 3} for key, description in super().describe().items()
+            key: {**description, "units": self._units, "precision": 3}
+            for key, description in super().describe().items()
         }
 
 
@@ -43,7 +48,8 @@ class Meter(SynSignal):
     def describe(self) -> dict[str, Any]:
         """The data key, with its unit."""
         return {
-            key: {**description, "units": self._units, "precision": 3} for key, description in super().describe().items()
+            key: {**description, "units": self._units, "precision": 3}
+            for key, description in super().describe().items()
         }
 
 
@@ -57,6 +63,9 @@ class SpotCamera(Device):
     ----------
     folder : Path
         Where the files go.
+    root : str
+        What the camera's own computer calls that folder; this is what the documents say, and what a catalog's
+        ``root_map`` translates.
     x, y : Stage
         The axes whose positions move the spot, in millimetres.
     shape : (y, x)
@@ -66,9 +75,11 @@ class SpotCamera(Device):
     exposure = Component(Signal, value=0.05, kind="config")
     pixel_size = Component(Signal, value=0.025, kind="config")
 
-    def __init__(self, folder: Path, x: Stage, y: Stage, *, name: str, shape: tuple[int, int] = (120, 160)) -> None:
+    def __init__(
+        self, folder: Path, root: str, x: Stage, y: Stage, *, name: str, shape: tuple[int, int] = (120, 160)
+    ) -> None:
         super().__init__(name=name)
-        self._folder, self._x, self._y, self._shape = folder, x, y, shape
+        self._folder, self._root, self._x, self._y, self._shape = folder, root, x, y, shape
         self._noise = np.random.default_rng(7)
         self._file: h5py.File | None = None
         self._resource_uid = ""
@@ -90,7 +101,7 @@ class SpotCamera(Device):
                 {
                     "uid": self._resource_uid,
                     "spec": "AD_HDF5",
-                    "root": str(self._folder),
+                    "root": self._root,
                     "resource_path": path.name,
                     "resource_kwargs": {"frame_per_point": 1},
                     "path_semantics": "posix",
@@ -180,7 +191,7 @@ class Beamline:
         self.ring_current = Meter(name="ring_current", units="mA", func=lambda: 250 - noise.random())
         self.temperature = Meter(name="temperature", units="K", func=lambda: 295 + 0.2 * noise.standard_normal())
         self.diode = Meter(name="diode", units="nA", func=lambda: self._transmitted() + 0.15 * noise.standard_normal())
-        self.camera = SpotCamera(images, self.sample_x, self.sample_y, name="camera")
+        self.camera = SpotCamera(images, "/camera/data", self.sample_x, self.sample_y, name="camera")
 
     def _transmitted(self) -> float:
         x = (self.sample_x.position - CENTRE[0]) / WIDTH[0]
