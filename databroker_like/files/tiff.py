@@ -1,0 +1,148 @@
+"""TIFF files as lazy arrays: one file with pages, or numbered files."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from databroker_like.errors import InvalidFile
+from databroker_like.files._array import ArrayInfo, LazyArray
+from databroker_like.files._select import Box, slices
+from databroker_like.files._sequence import FileNames, FileSequence
+from databroker_like.files._translate import reading
+from databroker_like.registry import require
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["TIFFArray", "tiff_sequence"]
+
+_WHAT = "a TIFF file"
+
+
+class TIFFArray(LazyArray):
+    """The pages of a TIFF file: (pages, y, x), or (pages, y, x, samples) for colours.
+
+    Shape and type come from the headers alone; of the pages only those asked for are read.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Raises
+    ------
+    MissingFile, NotWritable, InvalidFile
+        On reading: the file is absent, may not be read, or is no TIFF file.
+
+    Examples
+    --------
+    >>> import numpy, os, tempfile, tifffile
+    >>> path = os.path.join(tempfile.mkdtemp(), "a.tif")
+    >>> tifffile.imwrite(path, numpy.arange(6, dtype="uint16").reshape(2, 3))
+    >>> TIFFArray(path)[0].tolist()
+    [[0, 1, 2], [3, 4, 5]]
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The path."""
+        return ("tiff", self.path)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The file."""
+        return (self.path,)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Any]:
+        tifffile = require("tifffile", "read TIFF files")
+        # What tifffile and imagecodecs raise for a damaged file has no common base besides these.
+        troubles = (tifffile.TiffFileError, ValueError, RuntimeError, IndexError, KeyError, struct.error, zlib.error)
+        with reading(self.path, _WHAT, *troubles), tifffile.TiffFile(self.path) as file:
+            yield _frames(file, self.path)
+
+    def _describe(self, handle: Any) -> ArrayInfo:
+        first = handle[0][0]
+        shape = _frame_shape(first)
+        dtype = first.dtype.newbyteorder("=")
+        return ArrayInfo((sum(count for _, count in handle), *shape), dtype, (1, *shape))
+
+    def _read(self, handle: Any, out: np.ndarray, box: Box) -> None:
+        rest = slices(box[1:])
+        start = 0
+        for series, count in handle:
+            wanted = [(i, row - start) for i, row in enumerate(box[0]) if start <= row < start + count]
+            start += count
+            if not wanted:
+                continue
+            if series.dataoffset is None:
+                for i, page in wanted:
+                    out[i, ...] = _page(series, page, count)[rest]
+                continue
+            frames = _mapped(self.path, series, count)
+            for i, page in wanted:
+                out[i, ...] = frames[page][rest]
+
+
+def _frames(file: Any, path: str) -> list[tuple[Any, int]]:
+    """The series that hold frames of the first one's shape, each with their number; thumbnails are left out."""
+    series = [one for one in file.series if one.shape]
+    if not series:
+        raise InvalidFile(f"{path!r} is a TIFF file without an image in it")
+    first = series[0]
+    alike = [s for s in series if _frame_shape(s) == _frame_shape(first) and s.dtype == first.dtype]
+    return [(one, _count(one)) for one in alike]
+
+
+def _frame_axes(series: Any) -> int:
+    """How many of the last axes make one frame: rows and columns, with samples beside them or before."""
+    axes = series.axes
+    return 3 if "S" in axes[-3:] and len(axes) >= 3 else min(2, len(axes))
+
+
+def _frame_shape(series: Any) -> tuple[int, ...]:
+    return tuple(series.shape[len(series.shape) - _frame_axes(series) :])
+
+
+def _count(series: Any) -> int:
+    return math.prod(series.shape[: len(series.shape) - _frame_axes(series)])
+
+
+def _mapped(path: str, series: Any, count: int) -> np.ndarray:
+    """The frames of a series that lies uncompressed in one piece, without reading them."""
+    import numpy as np
+
+    dtype = np.dtype(series.parent.byteorder + series.dtype.char)
+    return np.memmap(path, dtype, "r", series.dataoffset, (count, *_frame_shape(series)))
+
+
+def _page(series: Any, page: int, count: int) -> np.ndarray:
+    pages = series.pages
+    if len(pages) == count:
+        return pages[page].asarray().reshape(_frame_shape(series))
+    # One page holds several frames, or a frame is spread over several: only the whole series makes sense.
+    return series.asarray().reshape((count, *_frame_shape(series)))[page]
+
+
+def tiff_sequence(names: FileNames, numbers: range) -> FileSequence:
+    """Numbered TIFF files as one lazy array of their frames.
+
+    Parameters
+    ----------
+    names : FileNames
+    numbers : range
+
+    Returns
+    -------
+    FileSequence
+        Of shape (files * pages, y, x).
+    """
+    return FileSequence(TIFFArray, names, numbers, paged=True)
