@@ -118,7 +118,6 @@ _TRANSLATED: Mapping[str, str] = MappingProxyType(
         "databroker._drivers.jsonl.BlueskyJSONLCatalog": "databroker_like.drivers.jsonl.BlueskyJSONLCatalog",
         "databroker._drivers.msgpack.BlueskyMsgpackCatalog": "databroker_like.drivers.msgpack.BlueskyMsgpackCatalog",
         "databroker.in_memory.BlueskyInMemoryCatalog": "databroker_like.drivers.in_memory.BlueskyInMemoryCatalog",
-        "databroker._drivers.in_memory.BlueskyInMemoryCatalog": "databroker_like.drivers.in_memory.BlueskyInMemoryCatalog",
     }
 )
 

@@ -66,7 +66,7 @@ def _from_variable(name: str, as_intake_reads_it: str | None) -> list[str]:
     if (name, value) not in _noticed:
         _noticed.add((name, value))
         cure = (
-            f"write it as {name}=\"{as_intake_reads_it}\""
+            f'write it as {name}="{as_intake_reads_it}"'
             if as_intake_reads_it
             else "write INTAKE_CATALOG_PATH=\"['/one/folder', '/another']\""
         )

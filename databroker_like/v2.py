@@ -18,7 +18,7 @@ from databroker_like.core._lookup import both, find_uid
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._sink import RunSink
 from databroker_like.core._transforms import parse_transforms
-from databroker_like.errors import AmbiguousKey, DatabrokerError, Invalid, NotFound, NotOffered, OutOfRange, WrongType
+from databroker_like.errors import AmbiguousKey, Invalid, NotFound, NotOffered, OutOfRange, WrongType
 from databroker_like.queries import In, Node, Text, parse
 
 __all__ = ["Broker", "temp"]
@@ -273,7 +273,9 @@ class Broker(CatalogBase):
         self._runs = other._runs
         self.cat = other.cat
 
-    def walk(self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2) -> dict[str, Any]:
+    def walk(
+        self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2
+    ) -> dict[str, Any]:
         """Every run, by its dotted name.
 
         Parameters

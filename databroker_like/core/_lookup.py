@@ -72,7 +72,9 @@ def find_uid(collection: RunCollection, query: Node, key: Any) -> str:
     if isinstance(key, str):
         if collection.has(key) and (isinstance(query, Everything) or query.matches(collection.start(key))):
             return key
-        return _by_number(collection, query, int(key), key) if _NUMBER.fullmatch(key) else _by_prefix(collection, query, key)
+        if _NUMBER.fullmatch(key):
+            return _by_number(collection, query, int(key), key)
+        return _by_prefix(collection, query, key)
     if isinstance(key, slice | list):
         what = "a slice" if isinstance(key, slice) else "a list"
         raise WrongType(
@@ -83,7 +85,8 @@ def find_uid(collection: RunCollection, query: Node, key: Any) -> str:
         number = operator.index(key)
     except TypeError:
         raise WrongType(
-            f"a catalog takes a uid (or how it begins), a scan_id or a negative position, not the {type(key).__name__} {key!r}"
+            "a catalog takes a uid (or how it begins), a scan_id or a negative position, "
+            f"not the {type(key).__name__} {key!r}"
         ) from None
     return _by_number(collection, query, number, key)
 

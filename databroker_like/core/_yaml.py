@@ -99,7 +99,7 @@ def _pattern(place: str) -> str:
         return place
     if not place.endswith(_SUFFIXES):
         if not _is_remote(place) and not os.path.isdir(_local(place)):
-            raise MissingFile(f"there is no folder {place!r} to find catalog files in; a catalog file ends in .yml or .yaml")
+            raise MissingFile(f"there is no folder {place!r} with catalog files; a catalog file ends in .yml or .yaml")
         return place.rstrip("/") + "/*.y*ml"
     _must_exist(place)
     return place

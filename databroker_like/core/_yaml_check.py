@@ -30,8 +30,11 @@ _SOURCE = (
 _TYPES = ("bool", "datetime", "dict", "float", "int", "list", "mlist", "other", "str", "tuple", "unicode")
 _PLAIN = {
     f"tag:yaml.org,2002:{name}"
-    for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "binary", "set", "omap", "pairs", "merge")
-} | {"tag:yaml.org,2002:python/tuple"}
+    for name in (
+        *("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "binary", "set", "omap", "pairs", "merge"),
+        "python/tuple",
+    )
+}
 #: Modules whose functions would run a command, or anything at all, if a catalog file named them.
 _RUNNING = frozenset(
     {"builtins", "code", "commands", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "subprocess", "sys"}
@@ -138,7 +141,7 @@ class _Check:
         seen.add(id(node))
         if node.tag not in _PLAIN:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self.wrong(node, f"the tag {tag} makes a Python object; nothing in a catalog file does, write a plain value")
+            self.wrong(node, f"the tag {tag} makes a Python object; write a plain value")
         elif isinstance(node, yaml.MappingNode):
             lines: dict[str, int] = {}
             for key, value in node.value:
@@ -179,10 +182,8 @@ class _Check:
 
     def _is_version_2(self, entries: Mapping[str, tuple[Any, Any]], metadata: tuple[Any, Any] | None) -> bool:
         inner = _members(metadata[1]) if metadata is not None and metadata[1].id == "mapping" else {}
-        for version in (entries.get("version"), inner.get("version")):
-            if version is not None and _is_scalar(version[1]) and version[1].value.isdigit() and int(version[1].value) > 1:
-                return True
-        return False
+        stated = [found["version"][1] for found in (entries, inner) if "version" in found]
+        return any(_is_scalar(node) and node.value.isdigit() and int(node.value) > 1 for node in stated)
 
     def _source(self, name: str, key: Any, source: Any) -> None:
         if not self._is(source, "mapping", f"source {name!r}", "with the key 'driver'"):
@@ -194,12 +195,11 @@ class _Check:
         arguments: frozenset[str] = accepted_arguments(cls) if _ours(cls) else frozenset()
         for misplaced in sorted((arguments & entries.keys()) - set(_SOURCE)):
             self.wrong(entries[misplaced][0], f"source {name!r}: {misplaced!r} is an argument; put it below 'args'")
-        self._near_misses(
-            {k: v for k, v in entries.items() if k not in arguments}, _SOURCE, f"source {name!r}"
-        )
+        self._near_misses({k: v for k, v in entries.items() if k not in arguments}, _SOURCE, f"source {name!r}")
         parameters: set[str] = set()
-        if "parameters" in entries and self._is(entries["parameters"][1], "mapping", f"'parameters' of source {name!r}"):
-            for parameter, (_, node) in _members(entries["parameters"][1]).items():
+        declared = entries.get("parameters")
+        if declared is not None and self._is(declared[1], "mapping", f"'parameters' of source {name!r}"):
+            for parameter, (_, node) in _members(declared[1]).items():
                 parameters.add(parameter)
                 self._parameter(parameter, node)
         if "description" in entries and not _is_text(entries["description"][1]):
@@ -246,7 +246,7 @@ class _Check:
         for argument, (key, node) in given.items():
             self._templates(f"{argument!r} of source {name!r}", node, known)
             if argument == "getshell" and _value(node) is not False:
-                self.wrong(key, "'getshell' cannot be true: nothing in a catalog file runs a shell; write the value itself")
+                self.wrong(key, "'getshell' cannot be true: nothing in a catalog file runs a shell")
         if not _ours(cls):
             return
         accepted = accepted_arguments(cls)
@@ -335,13 +335,13 @@ class _Check:
                 self.wrong(node, f"parameter {name!r} needs a {needed!r}")
         kind = entries.get("type")
         if kind is not None and (not _is_scalar(kind[1]) or kind[1].value.partition("[")[0] not in _TYPES):
-            shown = getattr(kind[1], "value", kind[1])
-            self.wrong(kind[1], f"the type of parameter {name!r} cannot be {shown!r}; it is one of {listed(_TYPES, most=20)}")
+            shown, known = getattr(kind[1], "value", kind[1]), listed(_TYPES, most=20)
+            self.wrong(kind[1], f"the type of parameter {name!r} cannot be {shown!r}; it is one of {known}")
         default = entries.get("default")
         if default is not None:
             for text in _texts(default[1]):
                 if text.value.lstrip().startswith(("shell(", "client_shell(")):
-                    self.wrong(text, f"the default of parameter {name!r} would run a shell; nothing in a catalog file does")
+                    self.wrong(text, f"the default of parameter {name!r} would run a shell; write the value itself")
                 for problem in _yaml_templates.problems(text.value, None):
                     self.wrong(text, f"the default of parameter {name!r}: {problem}")
 

@@ -1,4 +1,4 @@
-"""What a template in a catalog file may say: names of parameters, and ``env``; nothing that reaches Python or a shell."""
+"""What a template in a catalog file may say: names of parameters and ``env``, nothing that reaches a shell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ __all__ = ["is_template", "problems"]
 
 _SHELLS = frozenset({"shell", "client_shell"})
 _CALLS = frozenset({"env", "client_env"})
+_REACHING = frozenset({"attr", "groupby", "map", "reject", "rejectattr", "select", "selectattr"})
 
 
 def is_template(text: str) -> bool:
@@ -86,7 +87,7 @@ def _walk(node: Any, known: Set[str] | None, bound: set[str]) -> Iterator[str]:
         if isinstance(name, bool) or not isinstance(name, str | int) or str(name).startswith("_"):
             yield "a template reads only attributes and items that are named, and whose name begins with a letter"
             return
-    elif isinstance(node, nodes.Filter | nodes.Test) and node.name in {"attr", "map", "select", "selectattr", "groupby"}:
+    elif isinstance(node, nodes.Filter | nodes.Test) and node.name in _REACHING:
         yield f"the filter {node.name!r} reaches into Python objects; a catalog file does not"
         return
     elif isinstance(node, nodes.Import | nodes.FromImport | nodes.Include | nodes.Extends):
