@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from databroker_like import registry
 from databroker_like.core._collection import NoRuns, RunCollection
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._handlers import HandlerRegistry
+from databroker_like.core._held import RunsHeld
 from databroker_like.core._intake import CatalogBase
 from databroker_like.core._lookup import both, find_uid
+from databroker_like.core._root_map import absolute_root_map
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._sink import RunSink
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import AmbiguousKey, Invalid, NotFound, NotOffered, OutOfRange, WrongType
-from databroker_like.queries import In, Node, Text, parse
+from databroker_like.queries import Everything, In, Node, Text, parse
+from databroker_like.show._catalog import CatalogSummary, RunRow, catalog_html, catalog_text
 
 __all__ = ["Broker", "temp"]
 
-_KEPT = 16
+# As text, so that opening a catalog does not import it.
+_FILLER = "event_model.Filler"
 _COMPLETED = 100
 _SHOWN = 5
 
@@ -78,7 +79,7 @@ class Broker(CatalogBase):
         *,
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
-        filler_class: Any = "event_model.Filler",
+        filler_class: Any = _FILLER,
         transforms: Mapping[str, Any] | None = None,
         query: Any = None,
         **kwargs: Any,
@@ -86,12 +87,14 @@ class Broker(CatalogBase):
         metadata = kwargs.get("metadata") or {}
         if kwargs.get("getshell"):
             raise Invalid("'getshell' cannot be true: nothing in a catalog runs a shell; write the value itself")
-        self._root_map = _absolute(root_map, metadata.get("catalog_dir"))
+        self._root_map = absolute_root_map(root_map, metadata.get("catalog_dir"))
         self._handlers = HandlerRegistry(handler_registry)
         self._transforms = parse_transforms(transforms)
-        self._filler_class = registry.import_path(filler_class) if isinstance(filler_class, str) else filler_class
+        if isinstance(filler_class, str) and filler_class != _FILLER:
+            filler_class = registry.import_path(filler_class)
+        self._filler_class = filler_class
         self._query: Node = parse(query if query is not None else {})
-        self._runs = _RunsMade()
+        self._runs = RunsHeld()
         self._collection: RunCollection | None = None
         self._sink: RunSink | None = None
         super().__init__(**kwargs)
@@ -366,41 +369,26 @@ class Broker(CatalogBase):
     def _ipython_key_completions_(self) -> list[str]:
         return self._newest(_COMPLETED)
 
+    def _summary(self) -> CatalogSummary:
+        kind = type(self).__name__
+        query = "" if isinstance(self._query, Everything) else str(self._query.to_mongo())
+        try:
+            count = len(self)
+            newest = tuple(self._row(uid) for uid in self._newest(_SHOWN))
+        except Exception as error:  # noqa: BLE001  (a driver is somebody's plugin, and showing a catalog never fails)
+            return CatalogSummary(kind, self.name, None, query=query, problem=f"{type(error).__name__}: {error}")
+        return CatalogSummary(kind, self.name, count, newest, query)
+
+    def _row(self, uid: str) -> RunRow:
+        start, stop = self.collection.start(uid), self.collection.stop(uid)
+        status = None if stop is None else stop.get("exit_status", "ended")
+        return RunRow(uid, start.get("scan_id"), start.get("plan_name"), start.get("time"), status)
+
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        return catalog_text(self._summary())
 
-
-class _RunsMade:
-    """The runs handed out: the same object for the same run as long as somebody holds it, and the latest few anyway.
-
-    A run is made again when its start document has become another one.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[str, tuple[Mapping[str, Any], weakref.ref[BlueskyRun]]] = {}
-        self._latest: OrderedDict[str, BlueskyRun] = OrderedDict()
-
-    def get(self, uid: str, start: Mapping[str, Any]) -> BlueskyRun | None:
-        known, ref = self._held.get(uid, (None, None))
-        run = ref() if ref is not None else None
-        if run is None or not (known is start or known == start):
-            return None
-        self._remember(uid, run)
-        return run
-
-    def keep(self, uid: str, start: Mapping[str, Any], run: BlueskyRun) -> None:
-        self._held[uid] = (start, weakref.ref(run, lambda ref: self._forget(uid, ref)))
-        self._remember(uid, run)
-
-    def _remember(self, uid: str, run: BlueskyRun) -> None:
-        self._latest[uid] = run
-        self._latest.move_to_end(uid)
-        while len(self._latest) > _KEPT:
-            self._latest.popitem(last=False)
-
-    def _forget(self, uid: str, ref: weakref.ref[BlueskyRun]) -> None:
-        if uid in self._held and self._held[uid][1] is ref:
-            del self._held[uid]
+    def _repr_html_(self) -> str:
+        return catalog_html(self._summary())
 
 
 class _Entries(Mapping[str, Any]):
@@ -420,25 +408,6 @@ class _Entries(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return self._broker.__len__()
-
-
-def _absolute(root_map: Mapping[str, Any] | None, catalog_dir: Any) -> dict[str, str]:
-    if root_map is not None and not isinstance(root_map, Mapping):
-        raise WrongType(f"root_map maps recorded roots to where they are now; it cannot be {root_map!r}")
-    found = {}
-    for recorded, now in (root_map or {}).items():
-        if not isinstance(now, str | os.PathLike):
-            raise WrongType(f"root_map[{recorded!r}] is a folder, as text; it cannot be {now!r}")
-        path = Path(now)
-        if not path.is_absolute():
-            if not catalog_dir:
-                raise Invalid(
-                    f"root_map[{recorded!r}] is the relative path {str(now)!r}; it may be relative only in a catalog "
-                    "that comes from a YAML file, whose folder it is then relative to; write the full path"
-                )
-            path = Path(os.path.normpath(Path(str(catalog_dir).removeprefix("file://"), now)))
-        found[str(recorded)] = str(path)
-    return found
 
 
 def temp() -> Broker:
