@@ -34,6 +34,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "hdf5plugin": "files",
         "tifffile": "files",
         "PIL": "files",
+        "imagecodecs": "files",
         "zarr": "zarr",
         "pymongo": "mongo",
         "distributed": "distributed",
@@ -41,8 +42,9 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "ophyd": "demo",
         "ophyd_async": "demo",
         "matplotlib": "demo",
-        "hypothesis": "test",
-        "pytest": "test",
+        "rich": "demo",
+        "hypothesis": "testing",
+        "pytest": "testing",
     }
 )
 

@@ -1,0 +1,79 @@
+"""Every example of README.md and docs/ runs, page by page, in an empty folder.
+
+A fenced ``python`` block (or a notebook's ``code-cell``) is executed, or checked as a doctest where it has prompts.
+A block of any language whose first line is a comment with a file name (``# beamline.yml``) becomes that file.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from sybil import Document, Example
+from sybil.evaluators.doctest import DocTestEvaluator
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.abstract.doctest import DocTestStringParser
+from sybil.parsers.myst import CodeBlockParser
+from sybil.region import Region
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+
+_FILE_NAME = re.compile(r"#\s+([\w.-]+\.(?:yml|yaml|py|cfg|toml|json))\n")
+_DOCTEST = DocTestStringParser(DocTestEvaluator(doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE))
+
+
+def _python(document: Document):
+    """Python blocks: files to write, sessions to check, code to run."""
+    for language in ("python", "{code-cell} ipython3", "{code-cell}"):
+        for region in CodeBlockParser(language, PythonEvaluator())(document):
+            source = str(region.parsed)
+            if _FILE_NAME.match(source):
+                yield Region(region.start, region.end, region.parsed, _write)
+            elif ">>> " in source:
+                for session in _DOCTEST(source, document.path):
+                    session.adjust(region, region.parsed)
+                    yield session
+            else:
+                yield region
+
+
+def _files(document: Document):
+    for language in ("yaml", "toml", "cfg", "ini"):
+        for region in CodeBlockParser(language, _write)(document):
+            if _FILE_NAME.match(str(region.parsed)):
+                yield region
+
+
+def _write(example: Example) -> None:
+    text = str(example.parsed)
+    Path(_FILE_NAME.match(text)[1]).write_text(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_example_of_the_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    before = set(sys.modules)
+    document = Document.parse(str(page), _python, _files)
+    try:
+        for example in document.examples():
+            example.evaluate()
+    finally:
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(tmp_path):
+                del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_link_to_another_page_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert not missing

@@ -1,0 +1,150 @@
+"""The rules of the house that no linter checks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "databroker_like"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [
+    *MODULES,
+    *(file for folder in ("scripts", "benchmarks", "handlers") for file in sorted((ROOT / folder).rglob("*.py"))),
+]
+SOURCES = [file for file in SOURCES if "build" not in file.relative_to(ROOT).parts]
+
+#: A file above this many lines holds two nouns.
+MOST_LINES = 420
+
+
+def _names(files):
+    return [str(file.relative_to(ROOT)) for file in files]
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(), str(file))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=_names(SOURCES))
+def test_every_module_says_what_it_is(file):
+    assert not file.read_text().strip() or ast.get_docstring(_tree(file))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=_names(SOURCES))
+def test_every_module_is_short(file):
+    assert len(file.read_text().splitlines()) <= MOST_LINES
+
+
+def _undocumented(body: list[ast.stmt], prefix: str = ""):
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        decorators = {ast.unparse(d) for d in node.decorator_list}
+        if any(d == "overload" or d.endswith(".setter") for d in decorators):
+            continue
+        if not ast.get_docstring(node):
+            yield prefix + node.name
+        if isinstance(node, ast.ClassDef):
+            yield from _undocumented(node.body, f"{prefix}{node.name}.")
+
+
+@pytest.mark.parametrize("file", MODULES, ids=_names(MODULES))
+def test_everything_public_is_documented(file):
+    """Classes, functions and methods of modules; an override may leave it to what it overrides."""
+    bases = {node.name: bool(node.bases) for node in ast.walk(_tree(file)) if isinstance(node, ast.ClassDef)}
+    missing = [
+        name
+        for name in _undocumented(_tree(file).body)
+        if "." not in name or not bases.get(name.rpartition(".")[0].rpartition(".")[2])
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=_names(SOURCES))
+def test_no_error_is_swallowed(file):
+    swallowed = [
+        handler.lineno
+        for handler in ast.walk(_tree(file))
+        if isinstance(handler, ast.ExceptHandler) and all(isinstance(statement, ast.Pass) for statement in handler.body)
+    ]
+    assert not swallowed
+
+
+@pytest.mark.parametrize("file", MODULES, ids=_names(MODULES))
+def test_no_import_of_our_own_is_hidden_in_a_function(file):
+    hidden = [
+        inner.lineno
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+        if (isinstance(inner, ast.ImportFrom) and (inner.module or "").startswith("databroker_like"))
+        or (isinstance(inner, ast.Import) and any(a.name.startswith("databroker_like") for a in inner.names))
+    ]
+    assert not hidden
+
+
+def _has_tests(file: Path) -> bool:
+    """A test file of the same name in the same place; a private part may be tested by name in its neighbour's."""
+    inside = file.relative_to(PACKAGE)
+    folder = ROOT / "tests" / inside.parent
+    if (folder / f"test_{inside.name.lstrip('_')}").exists():
+        return True
+    name = ".".join(("databroker_like", *inside.with_suffix("").parts))
+    return any(re.search(rf"\b{re.escape(name)}\b", test.read_text()) for test in folder.glob("test_*.py"))
+
+
+WITH_CODE = [
+    file
+    for file in MODULES
+    if file.name != "__init__.py" and any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in _tree(file).body)
+]
+
+
+@pytest.mark.parametrize("file", WITH_CODE, ids=_names(WITH_CODE))
+def test_every_module_has_its_tests(file):
+    assert _has_tests(file)
+
+
+def test_test_files_have_names_of_their_own():
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
+
+
+def test_the_readme_says_two_commands_and_the_makefile_has_them():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    commands = re.findall(r"^make (\w+)$", "\n".join(re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)), re.MULTILINE)
+    assert commands == ["demo", "test"]
+    for target in ("demo", "test", "lint", "bench", "peers", "interop", "docs", "clean"):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def _git_grep(*patterns: str) -> list[str]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    arguments = [argument for pattern in patterns for argument in ("-e", pattern)]
+    done = subprocess.run(
+        ["git", "grep", "-nIiE", *arguments, "--", ".", ":!tests/test_house.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout.splitlines()
+
+
+def test_no_tracked_file_names_a_registry_host_or_a_path_of_one_machine():
+    found = _git_grep(
+        r"pypi\.org",
+        r"pythonhosted",
+        r"/home/[a-z]",
+        r"/Users/[a-z]",
+        r"(^|[^a-z.])/root/",
+        r"/work/",
+        r"/opt/(wheels|pypi)",
+    )
+    assert not found
