@@ -55,10 +55,12 @@ def _translated(path: str, what: str, error: BaseException) -> DatabrokerError:
     if not os.path.exists(path):
         parent = os.path.dirname(path) or "."
         where = f"the folder {parent!r} is there" if os.path.isdir(parent) else f"nor is there a folder {parent!r}"
-        return MissingFile(
+        missing = MissingFile(
             f"there is no file {path!r}, which should be {what}; {where}: "
             "has it moved (give root_map), or is its disk not mounted?"
         )
+        missing.filename = path
+        return missing
     if isinstance(error, PermissionError) or not os.access(path, os.R_OK):
         return NotWritable(f"{path!r} may not be read by this user; ask its owner for permission to read it")
     if os.path.isfile(path) and os.path.getsize(path) == 0:

@@ -22,6 +22,7 @@ __all__ = [
     "MemoryArray",
     "Sliced",
     "Stacked",
+    "View",
     "Window",
     "concatenate",
     "stack",
@@ -66,11 +67,21 @@ class MemoryArray(LazyArray):
         out[...] = self._data[slices(box)]
 
 
-class _View(LazyArray):
-    """What shares the opened file of the array it looks at."""
+class View(LazyArray):
+    """The same array again, reading from the same opened file; the base of what looks at a part of one.
+
+    Parameters
+    ----------
+    parent : LazyArray
+    """
 
     def __init__(self, parent: LazyArray) -> None:
         self.parent = parent
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The parent's."""
+        return self.parent.identity
 
     @property
     def source(self) -> LazyArray:
@@ -88,8 +99,14 @@ class _View(LazyArray):
     def _open(self) -> contextlib.AbstractContextManager[Any]:
         return self.parent._open()
 
+    def _describe(self, handle: Any) -> ArrayInfo:
+        return self.parent._look(handle)
 
-class Sliced(_View):
+    def _read(self, handle: Any, out: np.ndarray, box: Box) -> None:
+        self.parent._read_box(handle, out, box)
+
+
+class Sliced(View):
     """The part of an array that a basic index asks for.
 
     Parameters
@@ -146,7 +163,7 @@ class Sliced(_View):
         self.parent._read_box(handle, out[selection.inverse], tuple(composed))
 
 
-class Window(_View):
+class Window(View):
     """Rows ``start`` to ``stop`` of an array, all of which must be there.
 
     Parameters
@@ -195,7 +212,7 @@ class Window(_View):
         self.parent._read_box(handle, out, (_range_of(range(self.start, self.stop), box[0]), *box[1:]))
 
 
-class Grouped(_View):
+class Grouped(View):
     """Rows taken together ``size`` at a time: (n * size, y, x) seen as (n, size, y, x).
 
     Parameters
