@@ -104,8 +104,7 @@ def test_the_extras_named_in_hints_are_those_of_the_distribution():
 
 def test_importing_the_package_loads_none_of_the_heavy_ones():
     code = (
-        "import sys, databroker_like, databroker_like.core;"
-        "print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+        "import sys, databroker_like, databroker_like.core;print(*sorted({m.partition('.')[0] for m in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "databroker_like" in loaded
