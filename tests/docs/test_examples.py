@@ -17,7 +17,7 @@ from sybil.evaluators.doctest import DocTestEvaluator
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.abstract.doctest import DocTestStringParser
 from sybil.parsers.myst import CodeBlockParser
-from sybil.region import Region
+from sybil.region import Lexeme, Region
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,6 +31,7 @@ def _python(document: Document):
     """Python blocks: files to write, sessions to check, code to run."""
     for language in ("python", "{code-cell} ipython3", "{code-cell}"):
         for region in CodeBlockParser(language, PythonEvaluator())(document):
+            region.parsed = _without_options(region.parsed)
             source = str(region.parsed)
             if _FILE_NAME.match(source):
                 yield Region(region.start, region.end, region.parsed, _write)
@@ -40,6 +41,11 @@ def _python(document: Document):
                     yield session
             else:
                 yield region
+
+
+def _without_options(source: Lexeme) -> Lexeme:
+    """The code of a notebook's cell: its ``:tags:`` lines become comments, so that line numbers stay."""
+    return Lexeme(re.sub(r"^:", "#", source, flags=re.MULTILINE), source.offset, source.line_offset)
 
 
 def _files(document: Document):
