@@ -1,0 +1,296 @@
+"""Runs in files: which there are now, and a source for each."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from databroker_like.core._collection import RunCollection
+from databroker_like.core._source import RunSource
+from databroker_like.drivers._fields import top_level_fields
+from databroker_like.drivers._format import FileFormat
+from databroker_like.drivers._index import Entry, Index, Row, rows_of
+from databroker_like.drivers._parsed import PARSED
+from databroker_like.drivers._runs import DecodedRun, RunData
+from databroker_like.drivers._scan import Listing, Signature, parse_paths, scan, signature
+from databroker_like.errors import MissingFile, NoSuchRun, listed, nearest
+from databroker_like.queries import Everything, Node
+
+__all__ = ["FileCollection", "FileRun"]
+
+Doc = Mapping[str, Any]
+
+
+class FileCollection(RunCollection):
+    """The runs in files of one format.
+
+    Each question looks at the folders again; only files that are new or changed are read.
+
+    Parameters
+    ----------
+    paths : str, path, or list of them
+        Files, folders, and patterns.
+    file_format : FileFormat
+    """
+
+    def __init__(
+        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], file_format: FileFormat
+    ) -> None:
+        self.format = file_format
+        self.patterns = parse_paths(paths, file_format.suffixes)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._listing: Listing | None = None
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._rows: list[Row] = []
+        self._by_uid: dict[str, Row] = {}
+        self._warned: set[tuple[str, str]] = set()
+        self._index = Index(self.format, "\n".join(f"{p.folder}\n{p.name}" for p in self.patterns))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"format": self.format, "patterns": self.patterns}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    # -- what there is now
+
+    def refresh(self) -> None:
+        """Look which files there are, and read those that are new or changed."""
+        is_first = self._listing is None
+        known = self._index.load() if is_first else self._entries
+        now = time.time_ns()
+        listing = scan(self.patterns)
+        if not is_first and listing == self._listing and not self._any_uncertain():
+            return
+        entries: dict[str, dict[str, Entry]] = {}
+        for folder, files in listing.items():
+            before = known.get(folder, {})
+            entries[folder] = {
+                name: entry
+                if (entry := before.get(name)) is not None
+                and entry.signature == sign
+                and (entry.is_saved or not entry.may_have_changed)
+                else self._look(folder, name, sign, now)
+                for name, sign in files.items()
+            }
+        self._entries, self._listing = entries, listing
+        self._order()
+        self._index.save(entries)
+
+    def _any_uncertain(self) -> bool:
+        return any(entry.may_have_changed for files in self._entries.values() for entry in files.values())
+
+    def _look(self, folder: str, name: str, sign: Signature, now: int) -> Entry:
+        path = os.path.join(folder, name)
+        outline = self.format.outline(path, sign.size)
+        if outline.problem:
+            self._warn(path, outline.problem)
+        return Entry(sign, rows_of(folder, name, sign, outline), outline.problem, now)
+
+    def _warn(self, path: str, problem: str) -> None:
+        if (path, problem) not in self._warned:
+            self._warned.add((path, problem))
+            warnings.warn(f"{path}: {problem}; the other files are not affected", UserWarning, stacklevel=2)
+
+    def _order(self) -> None:
+        by_uid: dict[str, Row] = {}
+        for files in self._entries.values():
+            for entry in files.values():
+                for row in entry.rows:
+                    other = by_uid.setdefault(row.uid, row)
+                    if other is not row:
+                        by_uid[row.uid] = self._better(other, row)
+        self._rows = sorted(by_uid.values(), key=_time_and_uid)
+        self._by_uid = by_uid
+
+    def _better(self, one: Row, other: Row) -> Row:
+        better, worse = sorted((one, other), key=_completeness, reverse=True)
+        self._warn(worse.path, f"run {one.uid} is also in {better.path}, which is more complete and is used")
+        return better
+
+    def _row(self, uid: str) -> Row:
+        """The row of a run, current: only its own file is looked at when that has not changed."""
+        row = self._by_uid.get(uid)
+        if row is None or signature(row.path) != row.signature or self._is_uncertain(row):
+            self.refresh()
+            row = self._by_uid.get(uid)
+            if row is None:
+                near = nearest(uid, self._by_uid)
+                raise NoSuchRun(f"no run {uid!r}; the nearest of {len(self._by_uid)}: {listed(near)}")
+        return row
+
+    def _is_uncertain(self, row: Row) -> bool:
+        entry = self._entries.get(row.folder, {}).get(row.name)
+        return entry is None or entry.may_have_changed
+
+    def problems(self) -> dict[str, str]:
+        """Path -> what is wrong with the file there, for those that cannot be read, or not to their end."""
+        self.refresh()
+        found = {
+            os.path.join(folder, name): entry.problem
+            for folder, files in self._entries.items()
+            for name, entry in files.items()
+            if entry.problem
+        }
+        found.update(PARSED.problems(self.format, self._listing or {}))
+        for pattern in self.patterns:
+            if pattern.is_literal and pattern.name not in self._entries.get(pattern.folder, {}):
+                found[os.path.join(pattern.folder, str(pattern.name))] = "there is no such file"
+        return dict(sorted(found.items()))
+
+    def has_files(self) -> bool:
+        """Whether there is any file at all."""
+        return any(scan(self.patterns).values())
+
+    def path_of(self, uid: str) -> str:
+        """The file a run is in."""
+        return self._row(uid).path
+
+    # -- RunCollection
+
+    def starts(self) -> Mapping[str, Doc]:
+        self.refresh()
+        return _Starts(self._rows, self._by_uid)
+
+    def stop(self, uid: str) -> Doc | None:
+        return self._row(uid).stop
+
+    def start(self, uid: str) -> Doc:
+        return self._row(uid).start
+
+    def has(self, uid: str) -> bool:
+        try:
+            self._row(uid)
+        except NoSuchRun:
+            return False
+        return True
+
+    def source(self, uid: str, get_filler: Any) -> RunSource:
+        row = self._row(uid)
+        return FileRun(row.path, uid, self.format, row).source(get_filler)
+
+    def find(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[str]:
+        self.refresh()
+        rows = self._rows[::-1] if newest_first else self._rows
+        matching = (row.uid for row in _matching(rows, query))
+        return islice(matching, skip, None if limit is None else skip + limit)
+
+    def count(self, query: Node = Everything()) -> int:
+        self.refresh()
+        return len(self._rows) if isinstance(query, Everything) else sum(1 for _ in _matching(self._rows, query))
+
+
+def _matching(rows: list[Row], query: Node) -> Iterator[Row]:
+    if isinstance(query, Everything):
+        return iter(rows)
+    fields = top_level_fields(query)
+    matches = query.matches
+    if fields is None:
+        return (row for row in rows if matches(row.start))
+    return _matching_facets(rows, matches, fields)
+
+
+def _matching_facets(rows: list[Row], matches: Any, fields: frozenset[str]) -> Iterator[Row]:
+    enough: dict[tuple[str, ...], bool] = {}
+    for row in rows:
+        scalars, others = row.facets
+        decided = enough.get(others)
+        if decided is None:
+            decided = enough[others] = fields.isdisjoint(others)
+        if matches(scalars if decided else row.start):
+            yield row
+
+
+def _time_and_uid(row: Row) -> tuple[float, str]:
+    return row.time, row.uid
+
+
+def _completeness(row: Row) -> tuple[bool, int, int, str]:
+    return row.is_finished, row.signature.size, row.signature.mtime_ns, row.path
+
+
+class _Starts(Mapping[str, Doc]):
+    """The start documents by uid, oldest first, each decoded when it is asked for."""
+
+    def __init__(self, rows: list[Row], by_uid: dict[str, Row]) -> None:
+        self._rows = rows
+        self._by_uid = by_uid
+
+    def __getitem__(self, uid: str) -> Doc:
+        return self._by_uid[uid].start
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._by_uid
+
+    def __iter__(self) -> Iterator[str]:
+        return (row.uid for row in self._rows)
+
+    def __reversed__(self) -> Iterator[str]:
+        return (row.uid for row in reversed(self._rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class FileRun(DecodedRun):
+    """One run in one file; it pickles as the path.
+
+    Parameters
+    ----------
+    path : str
+    uid : str
+    file_format : FileFormat
+    row : Row, optional
+        What is known about it already.
+    """
+
+    def __init__(self, path: str, uid: str, file_format: FileFormat, row: Row | None = None) -> None:
+        self.path = path
+        self.uid = uid
+        self.format = file_format
+        self._row = row
+        self._looked_ns = time.time_ns()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "uid": self.uid, "format": self.format}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"], state["uid"], state["format"])  # type: ignore[misc]
+
+    def _current(self) -> Row:
+        now = signature(self.path)
+        row = self._row
+        if now is None:
+            raise MissingFile(f"{self.path} is not there any more; the run {self.uid} in it cannot be read")
+        if row is None or row.signature != now or now.is_fresh(self._looked_ns):
+            self._looked_ns = time.time_ns()
+            folder, name = os.path.split(self.path)
+            rows = rows_of(folder, name, now, self.format.outline(self.path, now.size))
+            row = next((row for row in rows if row.uid == self.uid), None)
+            if row is None:
+                raise NoSuchRun(f"run {self.uid} is no longer in {self.path}; look it up in the catalog again")
+            self._row = row
+        return row
+
+    def data(self) -> RunData:
+        """The documents, as columns, as far as the file goes now."""
+        file = PARSED.get(self.path, self.format)
+        if file.problem and not file.has_warned:
+            file.has_warned = True
+            warnings.warn(f"{self.path}: {file.problem}; the run is read up to there", UserWarning, stacklevel=3)
+        return file.run(self.uid)
+
+    def get_run_start(self) -> Doc:
+        return self._current().start
+
+    def get_run_stop(self) -> Doc | None:
+        return self._current().stop

@@ -1,0 +1,216 @@
+"""JSON lines, and plain JSON lists, of ``[name, document]``, gzipped or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import orjson
+
+from databroker_like.drivers._format import MAX_DOCUMENT, FileFormat, Reader, is_gzipped, open_file
+from databroker_like.errors import InvalidDocument, InvalidFile
+
+__all__ = ["JSONFormat"]
+
+Doc = Mapping[str, Any]
+_SPACE = b" \t\r\n"
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+class JSONFormat(FileFormat):
+    """Documents as JSON, one ``[name, document]`` a line; a file that is one JSON list of them is read as well."""
+
+    name = "JSON lines"
+    suffix = ".jsonl"
+    suffixes = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+    separator = b"\n"
+    start_marker = b'"start",'
+
+    def reader(self, path: str, offset: int = 0) -> Reader:
+        return _JSONReader(path, offset)
+
+    def encode(self, name: str, doc: Doc) -> bytes:
+        """One line.
+
+        orjson is fast, but writes NaN and infinity as null, and refuses integers beyond 64 bits. Where that may
+        have happened the line is written by the standard library instead, as ``NaN`` and ``Infinity``, and begins
+        with a space, which tells the reader not to try orjson.
+        """
+        try:
+            line = orjson.dumps((name, doc), default=_plain, option=_OPTIONS)
+            if b"null" not in line:
+                return line + b"\n"
+        except orjson.JSONEncodeError as error:
+            if isinstance(error.__cause__, InvalidDocument):
+                raise error.__cause__ from None
+        try:
+            text = json.dumps((name, _checked(doc)), default=_plain, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidDocument(f"{name} {doc.get('uid', '')!r} cannot be written as JSON: {error}") from error
+        try:
+            strict = orjson.loads(text)
+        except orjson.JSONDecodeError:  # NaN, Infinity, or half a surrogate pair
+            strict = None
+        else:
+            strict = text if json.loads(text) == strict else None
+        return (text if strict else " " + text).encode() + b"\n"
+
+    def decode(self, raw: bytes) -> tuple[str, Doc]:
+        name, doc = _loads(raw)
+        return name, doc
+
+    def last_stop(self, tail: bytes) -> Doc | None:
+        found = tail.rfind(b'"stop"')
+        begin = tail.rfind(b"[", 0, found) if found >= 0 else -1
+        if begin < 0:
+            return None
+        text = tail[begin:].rstrip(_SPACE)
+        for candidate in (text, text[:-1]):  # the second: a JSON list has one more bracket at its end
+            try:
+                name, doc = _loads(candidate)
+            except (ValueError, TypeError):
+                continue
+            if name == "stop" and isinstance(doc, dict):
+                return doc
+        return None
+
+
+class _JSONReader(Reader):
+    @property
+    def where(self) -> str:
+        return f"line {self.number}" if self.lines else f"item {self.number}"
+
+    lines = True
+
+    def __iter__(self) -> Iterator[tuple[str, Doc]]:
+        with open_file(self.path) as file:
+            self.can_append = not is_gzipped(file)
+            if self.offset == 0 and _is_list(file):
+                self.lines = self.can_append = False
+                yield from self._items(file)
+                return
+            file.seek(self.offset)
+            yield from self._lines(file)
+
+    def _lines(self, file: IO[bytes]) -> Iterator[tuple[str, Doc]]:
+        loads = orjson.loads
+        for line in iter(lambda: file.readline(MAX_DOCUMENT), b"") if is_gzipped(file) else file:
+            self.number += 1
+            if line[0] == 32:  # a space: see JSONFormat.encode
+                pair = self._slowly(line)
+            else:
+                try:
+                    pair = loads(line)
+                except orjson.JSONDecodeError:
+                    pair = self._slowly(line)
+            if pair is not None:
+                try:
+                    name, doc = pair
+                except (TypeError, ValueError):
+                    raise InvalidFile(f"{self.where} is not [name, document]") from None
+                self.span = self.offset, len(line)
+                yield name, doc
+            elif not line.endswith(b"\n") and line.strip():
+                self.number -= 1
+                return
+            self.offset += len(line)
+
+    def _slowly(self, line: bytes) -> Any:
+        """A line that orjson does not take; None when it is blank, or the last one and not yet whole."""
+        if not line.strip():
+            return None
+        try:
+            return _loads(line)
+        except (ValueError, RecursionError) as error:
+            if not line.endswith(b"\n"):
+                return None
+            raise InvalidFile(f"{self.where} is not JSON: {error}") from None
+
+    def _items(self, file: IO[bytes]) -> Iterator[tuple[str, Doc]]:
+        content = file.read(MAX_DOCUMENT)
+        try:
+            items = _loads(content)
+        except (ValueError, RecursionError):
+            items = _one_by_one(content)
+        for item in items:
+            self.number += 1
+            if not isinstance(item, list) or len(item) != 2 or not isinstance(item[1], dict):
+                raise InvalidFile(f"{self.where} is not [name, document]")
+            yield item[0], item[1]
+        self.offset = len(content)
+
+
+def _is_list(file: IO[bytes]) -> bool:
+    """Whether the file is one list of all documents: its first bracket is followed by a second, or by the end."""
+    head = b"".join(file.read(256).split())
+    while len(head) < 2:
+        more = file.read(4096)
+        if not more:
+            break
+        head += b"".join(more.split())
+    file.seek(0)
+    return head[:2] in (b"[[", b"[]")
+
+
+def _loads(raw: bytes) -> Any:
+    if raw[:1] != b" ":
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            pass  # the standard library takes NaN and Infinity
+    return json.loads(raw.decode("utf-8-sig"))
+
+
+def _one_by_one(content: bytes) -> Iterator[Any]:
+    """The items of a JSON list that is broken somewhere, up to there."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = content[: error.start].decode("utf-8-sig")
+    decoder = json.JSONDecoder()
+    position = text.index("[") + 1
+    number = 0
+    while True:
+        while position < len(text) and text[position] in ", \t\r\n":
+            position += 1
+        if text[position : position + 1] == "]":
+            if text[position + 1 :].strip():
+                raise InvalidFile("there is something behind the end of the list")
+            return
+        number += 1
+        try:
+            item, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            raise InvalidFile(f"truncated or malformed: item {number} of the list is not whole") from None
+        yield item
+
+
+def _plain(value: Any) -> Any:
+    """A numpy value as the Python value it stands for, to the letter."""
+    import numpy
+
+    if isinstance(value, numpy.ndarray):
+        if value.dtype.kind not in "biufUM" or value.dtype.kind == "M":
+            raise InvalidDocument(f"an array of {value.dtype} cannot be written as JSON")
+        return value.tolist()
+    if isinstance(value, numpy.bool | numpy.integer | numpy.floating | numpy.str_):
+        return value.item()
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise InvalidDocument(f"a {type(value).__name__} cannot be written as JSON: {value!r:.60}")
+
+
+def _checked(value: Any) -> Any:
+    """The value, when all its keys are text: the standard library would turn others into it."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InvalidDocument(f"the key {key!r} is not text, and JSON has no other keys")
+            _checked(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _checked(inner)
+    return value

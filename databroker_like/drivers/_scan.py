@@ -1,0 +1,165 @@
+"""Which files there are now: one pass over each folder, with what tells that a file has changed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterable
+from fnmatch import translate
+from typing import NamedTuple
+
+__all__ = ["Listing", "Pattern", "Signature", "parse_paths", "scan", "signature"]
+
+
+class Signature(NamedTuple):
+    """What is other when a file is another one, or has been changed; times in nanoseconds.
+
+    The time of the last status change is among them because a copy may keep the time of modification.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    def is_fresh(self, now_ns: int) -> bool:
+        """Whether the file may change again without its times showing it, because clocks tick coarsely."""
+        latest = max(self.mtime_ns, self.ctime_ns)
+        tick = 2_000_000_000 if latest % 1_000_000_000 == 0 else 20_000_000
+        return latest > now_ns - tick
+
+
+#: Folder -> file name -> signature.
+Listing = dict[str, dict[str, Signature]]
+
+
+class Pattern(NamedTuple):
+    """Where files are looked for.
+
+    Parameters
+    ----------
+    folder : str
+        Absolute; may hold wildcards only when ``name`` is None.
+    name : str or None
+        The pattern of file names in that folder; None when ``folder`` is a pattern of whole paths.
+    """
+
+    folder: str
+    name: str | None
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether it stands for one file."""
+        return self.name is not None and not glob.has_magic(self.name)
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of this name in the folder would be found."""
+        return self.name is not None and re.fullmatch(translate(self.name), name) is not None
+
+
+def parse_paths(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], suffixes: Iterable[str]
+) -> list[Pattern]:
+    """Paths as written in a catalog, as patterns.
+
+    Parameters
+    ----------
+    paths : str, path, or list of them
+        Files, folders, and patterns with ``*``, ``?``, ``[...]`` and ``**``. A folder stands for the files in it
+        that have one of the ``suffixes``.
+    suffixes : iterable of str
+
+    Returns
+    -------
+    list of Pattern
+
+    Examples
+    --------
+    >>> parse_paths("/data/*.jsonl", [".jsonl"])
+    [Pattern(folder='/data', name='*.jsonl')]
+    """
+    found = []
+    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
+        text = os.fspath(path).removeprefix("file://")
+        text = os.path.abspath(os.path.expanduser(text)) + (os.sep if text.endswith(os.sep) else "")
+        folder, name = os.path.split(text)
+        if not name or (not glob.has_magic(text) and os.path.isdir(text)):
+            found += [Pattern(text.rstrip(os.sep) or os.sep, "*" + suffix) for suffix in suffixes]
+        elif glob.has_magic(folder) or "**" in name:
+            found.append(Pattern(text, None))
+        else:
+            found.append(Pattern(folder, name))
+    return found
+
+
+def scan(patterns: Iterable[Pattern]) -> Listing:
+    """The files there are now.
+
+    Parameters
+    ----------
+    patterns : iterable of Pattern
+
+    Returns
+    -------
+    dict of folder -> dict of name -> Signature
+    """
+    listing: Listing = {}
+    names_of: dict[str, list[str]] = {}
+    for folder, name in patterns:
+        if name is None:
+            for path in glob.iglob(folder, recursive=True):
+                base, file = os.path.split(path)
+                names_of.setdefault(base, []).append(file)
+        elif glob.has_magic(name):
+            names_of.setdefault(folder, []).extend(_matching(folder, name))
+        else:
+            names_of.setdefault(folder, []).append(name)
+    for folder, names in names_of.items():
+        listing[folder] = _signatures(folder, names)
+    return listing
+
+
+def _matching(folder: str, pattern: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    if not pattern.startswith("."):
+        names = [name for name in names if name[0] != "."]
+    suffix = pattern[1:]
+    if pattern[0] == "*" and not glob.has_magic(suffix):
+        return [name for name in names if name.endswith(suffix)]
+    match = re.compile(translate(pattern)).match
+    return [name for name in names if match(name)]
+
+
+def _signatures(folder: str, names: list[str]) -> dict[str, Signature]:
+    found = {}
+    try:
+        # Relative to an open folder a name is looked up in one step.
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return {}
+    relative = os.stat in os.supports_dir_fd
+    try:
+        for name in names:
+            try:
+                status = os.stat(name, dir_fd=descriptor) if relative else os.stat(os.path.join(folder, name))
+            except OSError:  # deleted since, or a link to nowhere
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found[name] = Signature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    finally:
+        os.close(descriptor)
+    return found
+
+
+def signature(path: str) -> Signature | None:
+    """What one file is now; None when it is not there."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return Signature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
