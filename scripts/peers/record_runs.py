@@ -8,6 +8,7 @@ come, so that recording again gives the same files.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -354,6 +355,7 @@ def record(folder: Path) -> None:
             text = _CLOCK.sub("", text.replace(scratch, ROOT))
             text = _rename(text, name, files)
             pairs = [json.loads(line) for line in text.splitlines()]
+            _one_root(pairs)
             _retime(pairs, EPOCH + 3600 * scan_id)
             out = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
             (folder / "runs" / f"{name}.jsonl").write_text(out, encoding="utf-8")
@@ -364,10 +366,8 @@ def _emit(plan: Plan, scan_id: int) -> list[tuple[str, dict[str, Any]]]:
     documents: list[tuple[str, dict[str, Any]]] = []
     engine = RunEngine({"scan_id": scan_id - 1, "operator": "somebody"}, context_managers=[])
     engine.subscribe(lambda name, doc: documents.append((name, json.loads(json.dumps(doc, cls=NumpyEncoder)))))
-    try:
+    with contextlib.suppress(RequestAbort):  # that is how the aborted run ends; its stop document says so
         engine(plan)
-    except RequestAbort:
-        pass  # that is how the aborted run ends; its stop document says so
     return documents
 
 
@@ -390,6 +390,14 @@ def _rename(text: str, run_name: str, files: Path) -> str:
         for path in list(files.rglob(f"{stem}_*.npy")):
             path.rename(path.with_name(path.name.replace(stem, f"{run_name}{number}")))
     return text
+
+
+def _one_root(pairs: list[list[Any]]) -> None:
+    """Let every resource name the same root, since a root map knows roots by their whole name."""
+    for name, doc in pairs:
+        if name == "resource" and doc["root"] != ROOT:
+            doc["resource_path"] = f"{doc['root'].removeprefix(ROOT + '/')}/{doc['resource_path']}"
+            doc["root"] = ROOT
 
 
 def _retime(pairs: list[list[Any]], begin: float) -> None:
