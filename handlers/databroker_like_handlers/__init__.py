@@ -1,0 +1,1 @@
+"""Handlers that databroker-like finds through the entry-point group ``databroker.handlers``."""
