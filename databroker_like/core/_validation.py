@@ -1,0 +1,156 @@
+"""Documents against event-model's JSON schemas, fast, and with numpy's arrays and numbers let in."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from databroker_like.errors import Invalid, InvalidDocument, listed, nearest
+
+__all__ = ["validate"]
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
+def validate(name: str, doc: Mapping[str, Any]) -> None:
+    """Check a document against event-model's schema of its kind.
+
+    A numpy array, or anything else that turns into one, is good where a list is asked for; a numpy number or string
+    where a number or string is.
+
+    Parameters
+    ----------
+    name : str
+        The kind of document, such as ``"event_page"``.
+    doc : mapping
+        The document.
+
+    Raises
+    ------
+    InvalidDocument
+        With the document's kind, its uid, the path to what is wrong, and what is wrong there.
+    Invalid
+        When there is no such kind.
+
+    Examples
+    --------
+    >>> validate("start", {"uid": "a", "time": 0.0})
+    >>> validate("start", {"uid": "a", "time": "noon"})
+    Traceback (most recent call last):
+        ...
+    databroker_like.errors.InvalidDocument: the start document 'a' is not valid at 'time': "noon" is not of type ...
+    """
+    # A document of Python's own types, nearly all of them, is done here.
+    try:
+        _validator(name)(doc)
+        return
+    except ValueError:
+        # jsonschema-rs knows neither numpy nor NaN: what it says of such a document is not the last word.
+        plain = _plain(doc)
+    try:
+        _validator(name)(plain)
+    except ValueError as error:
+        path = getattr(error, "instance_path", None)
+        if path is None:
+            # Not a verdict: there is a type in it that JSON does not have, where the schema looks.
+            _validate_slowly(name, doc, plain)
+            return
+        raise _invalid(name, doc, path, str(getattr(error, "message", error))) from error
+
+
+def _invalid(name: str, doc: Mapping[str, Any], path: Iterable[Any], message: str) -> InvalidDocument:
+    where = ".".join(map(str, path))
+    place = f" at {where!r}" if where else ""
+    if len(message) > 300:
+        message = f"{message[:150]} ... {message[-150:]}"
+    return InvalidDocument(f"the {name} document {_uid(doc)} is not valid{place}: {message}")
+
+
+def _uid(doc: Mapping[str, Any]) -> str:
+    uid = doc.get("uid", doc.get("datum_id"))
+    if isinstance(uid, str):
+        return repr(uid)
+    try:
+        if uid is None or not len(uid):
+            return "without uid"
+        return f"{str(uid[0])!r} to {str(uid[-1])!r}"
+    except (TypeError, LookupError):
+        return repr(uid)
+
+
+@functools.cache
+def _schema(name: str) -> tuple[Any, Any]:
+    """The name and schema of a kind, as event-model has them."""
+    from event_model import DocumentNames, schemas
+
+    kinds = {kind.name: kind for kind in schemas}
+    if name not in kinds or not isinstance(kinds[name], DocumentNames):
+        near = listed(nearest(name, kinds) or kinds)
+        raise Invalid(f"there is no kind of document {name!r}; there is {near}")
+    return kinds[name], schemas[kinds[name]]
+
+
+@functools.cache
+def _validator(name: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for(_schema(name)[1]).validate
+
+
+def _validate_slowly(name: str, doc: Mapping[str, Any], plain: Any) -> None:
+    """By event-model's own validator, which has a verdict on every Python object."""
+    import jsonschema
+    from event_model import schema_validators
+
+    try:
+        schema_validators[_schema(name)[0]].validate(plain)
+    except jsonschema.ValidationError as error:
+        raise _invalid(name, doc, error.absolute_path, error.message) from error
+    except TypeError as error:
+        # A schema with patterns for keys tries them on every key.
+        raise _invalid(name, doc, (), f"a key in it is not a string ({error})") from error
+
+
+# -- numpy ------------------------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """The same value in JSON's types, as far as a schema can tell: an array becomes a list of one sample."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else 0.5
+    if isinstance(value, Mapping):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    if hasattr(value, "__array__"):
+        return _sample(value)
+    return value
+
+
+def _sample(array: Any) -> Any:
+    """A scalar as Python's; an array as a list of one member of the same type, deciding for all of them."""
+    dtype, shape = getattr(array, "dtype", None), getattr(array, "shape", None)
+    if dtype is None or shape is None:
+        return _plain(array.__array__().tolist())
+    if not shape:
+        return _plain(array.item()) if hasattr(array, "item") else _typical(dtype.kind)
+    if dtype.kind == "O" and hasattr(array, "tolist"):
+        return _plain(array.tolist())
+    if 0 in shape:
+        return []
+    sample = _typical(dtype.kind)
+    # JSON Schema takes 1.0 for an integer, so the values decide; a lazy array is not read for that.
+    if dtype.kind == "f" and len(shape) == 1 and hasattr(array, "tolist") and bool((array % 1 == 0).all()):
+        sample = 1.0
+    for _ in shape:
+        sample = [sample]
+    return sample
+
+
+def _typical(kind: str) -> Any:
+    return {"b": True, "i": 1, "u": 1, "f": 0.5, "U": "", "T": "", "S": b""}.get(kind, kind)
