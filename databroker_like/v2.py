@@ -11,7 +11,7 @@ from databroker_like.core._collection import NoRuns, RunCollection
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._handlers import HandlerRegistry
 from databroker_like.core._held import RunsHeld
-from databroker_like.core._intake import CatalogBase
+from databroker_like.core._intake import CatalogBase, refuse_shell
 from databroker_like.core._lookup import both, find_uid
 from databroker_like.core._root_map import absolute_root_map
 from databroker_like.core._run import BlueskyRun
@@ -87,6 +87,8 @@ class Broker(CatalogBase):
         metadata = kwargs.get("metadata") or {}
         if kwargs.get("getshell"):
             raise Invalid("'getshell' cannot be true: nothing in a catalog runs a shell; write the value itself")
+        for argument, value in self._captured_init_kwargs.items():
+            refuse_shell(argument, value)
         self._root_map = absolute_root_map(root_map, metadata.get("catalog_dir"))
         self._handlers = HandlerRegistry(handler_registry)
         self._transforms = parse_transforms(transforms)

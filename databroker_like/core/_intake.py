@@ -10,6 +10,10 @@ Each peculiarity stands beside the reason:
 - intake makes a source from its arguments and tells it its name afterwards, so an error in the arguments would not
   say which source it was: `_Checked` looks who is calling.
 - ``_ipython_display_`` of every intake object prints its YAML; a notebook shows ``_repr_html_`` only without it.
+- ``Catalog.configure_new`` keeps the parameters of a whole file for the members of the catalog; ours have none, and the
+  parameters are for the catalog itself.
+- unpickled intake objects have their arguments in a list, and are unequal to those they were made from.
+- intake hands a template that would run a shell on as text, ``{{shell(...)}}``: `refuse_shell` says so.
 - the token of an intake object is the digest of its repr; ours may show what is being recorded, so tokens and hashes
   come from what the object was made of.
 - ``Catalog.__dir__`` leaves out the methods and lists every entry.
@@ -27,9 +31,9 @@ from typing import Any
 from intake.catalog.base import Catalog
 from intake.catalog.entry import CatalogEntry
 
-from databroker_like.errors import DatabrokerError, WrongType, listed, nearest
+from databroker_like.errors import DatabrokerError, Invalid, WrongType, listed, nearest
 
-__all__ = ["CatalogBase", "accepted_arguments", "calling_source", "required_arguments"]
+__all__ = ["CatalogBase", "accepted_arguments", "calling_source", "refuse_shell", "required_arguments"]
 
 #: Arguments of intake's Catalog that make no sense for an object that knows its members itself.
 _NOT_OURS = frozenset({"entries", "args", "kwargs", "self"})
@@ -56,7 +60,7 @@ def accepted_arguments(cls: type) -> frozenset[str]:
         names.update(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         if base is Catalog or not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return frozenset(names - _NOT_OURS | {"auth"})
+    return frozenset(names - _NOT_OURS)
 
 
 @functools.cache
@@ -80,10 +84,40 @@ def calling_source() -> str | None:
         if isinstance(caller, CatalogEntry) and frame.f_code.co_name == "get":
             path = getattr(getattr(caller, "_catalog", None), "path", None)
             folder = getattr(caller, "_catalog_dir", None)
-            where = f" of {path}" if isinstance(path, str) else f" of a catalog file in {folder}" if folder else ""
+            where = (
+                f" of {path}"
+                if isinstance(path, str) and "*" not in path
+                else f" of a catalog file in {folder}"
+                if folder
+                else ""
+            )
             return f"source {caller.name!r}{where}"
         frame = frame.f_back
     return None
+
+
+def refuse_shell(what: str, value: Any) -> None:
+    """Raise when a value is a template that intake left as it was because it may not run a shell.
+
+    Parameters
+    ----------
+    what : str
+        The argument it is, or is a part of.
+    value : object
+
+    Raises
+    ------
+    Invalid
+    """
+    if isinstance(value, str):
+        if "{{shell(" in value or "{{client_shell(" in value:
+            raise Invalid(f"{what!r} is {value!r}; nothing in a catalog runs a shell, write the value itself")
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            refuse_shell(what, part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            refuse_shell(what, part)
 
 
 class _Checked(type):
@@ -91,8 +125,9 @@ class _Checked(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         accepted = accepted_arguments(cls)
-        if not kwargs.keys() <= accepted:
-            raise WrongType(_told(_unknown(cls, kwargs.keys() - accepted)))
+        unknown = kwargs.keys() - accepted
+        if unknown and unknown != {"auth"}:
+            raise WrongType(_told(_unknown(cls, unknown - {"auth"})))
         missing = [name for name in required_arguments(cls)[len(args) :] if name not in kwargs]
         if missing:
             raise WrongType(_told(f"{_kind(cls)} needs {listed(missing)}; it was given {listed(kwargs)}"))
@@ -154,7 +189,7 @@ class CatalogBase(Catalog, metaclass=_Checked):  # type: ignore[misc]
         -------
         object of the same type
         """
-        return super().configure_new(**kwargs) if kwargs else self
+        return super(Catalog, self).configure_new(**kwargs) if kwargs else self
 
     __call__ = get = configure_new
 
@@ -185,6 +220,9 @@ class CatalogBase(Catalog, metaclass=_Checked):  # type: ignore[misc]
     def __hash__(self) -> int:
         texts = tuple(a for a in self._captured_init_args if isinstance(a, str))
         return hash((type(self), texts, frozenset(self._captured_init_kwargs)))
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__({**state, "args": tuple(state["args"]), "kwargs": dict(state["kwargs"])})
 
     def __dask_tokenize__(self) -> Any:
         return (type(self).__module__, type(self).__qualname__, self._identity())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fsspec.core import open_files, split_protocol
@@ -147,6 +147,9 @@ class CatalogFile(YAMLFileCatalog):  # type: ignore[misc]
             super()._load(reload)
             self._seen = stamp
 
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__({**state, "args": tuple(state["args"]), "kwargs": dict(state["kwargs"])})
+
     def parse(self, text: str) -> None:
         """Check the text of a catalog, and make the entries it describes.
 
@@ -175,6 +178,13 @@ def _read_by_us(entry: LocalCatalogEntry) -> None:
         entry._plugin = [_OURS.get(cls, cls) for cls in entry._plugin]
 
 
+def _entry_of(file: CatalogFile) -> LocalCatalogEntry:
+    entry = LocalCatalogEntry(file.name, file.description or f"YAML file: {file.path}", CatalogFile)
+    # The file that is open already, in place of one that intake would open.
+    entry._default_source = file
+    return entry
+
+
 class CatalogFiles(YAMLFilesCatalog):  # type: ignore[misc]
     """Several catalog YAML files as one catalog; files that come, change and go are seen at once.
 
@@ -195,6 +205,9 @@ class CatalogFiles(YAMLFilesCatalog):  # type: ignore[misc]
         kwargs.setdefault("ttl", 0)
         super().__init__([path] if isinstance(path, str) else path, flatten, **kwargs)
 
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__({**state, "args": tuple(state["args"]), "kwargs": dict(state["kwargs"])})
+
     def _places(self) -> Iterable[str]:
         return list(self.path)
 
@@ -214,7 +227,7 @@ class CatalogFiles(YAMLFilesCatalog):  # type: ignore[misc]
             for file in files.values():
                 self.user_parameters.update(file.user_parameters)
         else:
-            self._entries = {file.name: file for file in files.values()}
+            self._entries = {file.name: _entry_of(file) for file in files.values()}
         self.name = self.name or f"{len(files)} files"
 
     def _expand(self, place: str) -> list[str]:

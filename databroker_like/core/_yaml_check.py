@@ -145,7 +145,9 @@ class _Check:
         elif isinstance(node, yaml.MappingNode):
             lines: dict[str, int] = {}
             for key, value in node.value:
-                if _is_scalar(key) and key.tag != "tag:yaml.org,2002:merge":
+                if key.tag == "tag:yaml.org,2002:merge":
+                    self.wrong(key, "intake does not read merges with '<<'; write the keys out")
+                elif _is_scalar(key):
                     if key.value in lines:
                         line = lines[key.value]
                         self.wrong(key, f"the key {key.value!r} stands a second time, after line {line}; keep one")
@@ -165,8 +167,10 @@ class _Check:
         metadata = entries.get("metadata")
         if self._is_version_2(entries, metadata):
             return
-        self._near_misses(entries, _TOP, "a catalog")
+        missed = self._near_misses(entries, _TOP, "a catalog")
         if "sources" not in entries:
+            if "sources" in missed:
+                return
             self.wrong(top, f"a catalog needs the key 'sources'; this file has {listed(entries)}")
             return
         if metadata is not None and not _is_null(metadata[1]) and self._is(metadata[1], "mapping", "'metadata'"):
@@ -192,10 +196,13 @@ class _Check:
         if "cls" in entries or "remote" in entries:
             return
         cls = self._driver(name, key, entries)
-        arguments: frozenset[str] = accepted_arguments(cls) if _ours(cls) else frozenset()
-        for misplaced in sorted((arguments & entries.keys()) - set(_SOURCE)):
-            self.wrong(entries[misplaced][0], f"source {name!r}: {misplaced!r} is an argument; put it below 'args'")
-        self._near_misses({k: v for k, v in entries.items() if k not in arguments}, _SOURCE, f"source {name!r}")
+        arguments = accepted_arguments(cls) - set(_SOURCE) if _ours(cls) else frozenset()
+        misplaced = arguments & entries.keys()
+        missed = self._near_misses(
+            {k: v for k, v in entries.items() if k not in misplaced}, _SOURCE, f"source {name!r}"
+        )
+        for argument in sorted(misplaced):
+            self.wrong(entries[argument][0], f"source {name!r}: {argument!r} is an argument; put it below 'args'")
         parameters: set[str] = set()
         declared = entries.get("parameters")
         if declared is not None and self._is(declared[1], "mapping", f"'parameters' of source {name!r}"):
@@ -208,6 +215,8 @@ class _Check:
             self._is(entries["metadata"][1], "mapping", f"'metadata' of source {name!r}")
         args = entries.get("args")
         if args is None:
+            if misplaced or "args" in missed:
+                return
             self._arguments(name, key, {}, cls, parameters)
         elif self._is(args[1], "mapping", f"'args' of source {name!r}"):
             self._arguments(name, args[0], _members(args[1]), cls, parameters)
@@ -250,7 +259,7 @@ class _Check:
         if not _ours(cls):
             return
         accepted = accepted_arguments(cls)
-        for argument in sorted(given.keys() - accepted):
+        for argument in sorted(given.keys() - accepted - {"auth"}):
             near = nearest(argument, accepted)
             hint = f"nearest: {listed(near)}; " if near else ""
             self.wrong(
@@ -354,11 +363,14 @@ class _Check:
         self.wrong(node, f"{what} is {is_a[kind]}{' ' + such if such else ''}, not {is_a[node.id]}")
         return False
 
-    def _near_misses(self, entries: Mapping[str, tuple[Any, Any]], known: tuple[str, ...], what: str) -> None:
+    def _near_misses(self, entries: Mapping[str, tuple[Any, Any]], known: tuple[str, ...], what: str) -> set[str]:
+        meant = set()
         for name, (key, _) in entries.items():
             near = [] if name in known else nearest(name, [k for k in known if k not in entries], most=1)
             if near:
                 self.wrong(key, f"{what} has no key {name!r}; nearest: {near[0]!r}")
+                meant.add(near[0])
+        return meant
 
 
 def _unchanged(doc: Any) -> Any:
@@ -370,14 +382,8 @@ def _ours(cls: type | None) -> bool:
 
 
 def _members(node: Any) -> dict[str, tuple[Any, Any]]:
-    """Key -> (its node, the node of its value), with what ``<<`` merges in."""
-    found: dict[str, tuple[Any, Any]] = {}
-    for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            for merged in value.value if value.id == "sequence" else [value]:
-                found = {**_members(merged), **found}
-    found.update({str(k.value): (k, v) for k, v in node.value if k.tag != "tag:yaml.org,2002:merge"})
-    return found
+    """Key -> (its node, the node of its value)."""
+    return {str(key.value): (key, value) for key, value in node.value}
 
 
 def _texts(node: Any) -> Iterator[Any]:

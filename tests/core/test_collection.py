@@ -39,7 +39,7 @@ def test_find_narrows_by_query(five):
     assert list(five.find(Eq("parity", 0), newest_first=True)) == ["u4", "u2", "u0"]
 
 
-@pytest.mark.parametrize(("skip", "limit"), itertools.product([0, 1, 4, 9], [None, 0, 2, 9]))
+@pytest.mark.parametrize(("skip", "limit"), list(itertools.product([0, 1, 4, 9], [None, 0, 2, 9])))
 def test_skip_and_limit_cut_as_a_slice_does(five, skip, limit):
     everything = list(five.find(Gt("time", 0.5)))
     end = None if limit is None else skip + limit
