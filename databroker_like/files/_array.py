@@ -132,13 +132,7 @@ class LazyArray(ABC):
     @property
     def token(self) -> str:
         """A name for the data as it lies on disk now: it changes when a file does."""
-        stamps = []
-        for path in self.paths:
-            try:
-                stat = os.stat(path)
-                stamps.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            except OSError:
-                stamps.append((0, 0, 0))
+        stamps = [_stamp(path) for path in self.paths]
         return hashlib.blake2b(repr((self.identity, stamps)).encode(), digest_size=16).hexdigest()
 
     def __dask_tokenize__(self) -> Any:
@@ -237,3 +231,18 @@ class LazyArray(ABC):
     def _where(self) -> str:
         """Which data, for a repr and for an error message."""
         return ", ".join(self.paths[:1])
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    """What changes when a file does; for a folder, when anything below it does; zeros where there is nothing."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return (0, 0, 0)
+    newest, size, count = stat.st_mtime_ns, stat.st_size, stat.st_ino
+    if os.path.isdir(path):
+        for folder, _, names in os.walk(path):
+            for name in names:
+                inside = os.stat(os.path.join(folder, name))
+                newest, size, count = max(newest, inside.st_mtime_ns), size + inside.st_size, count + 1
+    return (newest, size, count)

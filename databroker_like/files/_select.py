@@ -117,7 +117,8 @@ def select(key: Any, shape: tuple[int, ...]) -> Selection:
             box.append(range(position, position + 1))
             view.append(0)
             inverse.append(None)
-    return Selection(tuple(box), tuple(view), tuple(inverse))
+    # The ellipsis makes it a view where there is no axis at all, too.
+    return Selection(tuple(box), tuple(view), (*inverse, ...))
 
 
 def plain(key: Any) -> Any:

@@ -136,19 +136,20 @@ def _open_file(path: str, swmr: bool) -> Iterator[Any]:
 
 def _opened(h5py: Any, path: str, swmr: bool) -> Any:
     # Reading takes no lock: it would stop a writer, and fails on disks that have none. Where the same process has the
-    # file open already HDF5 insists that it be opened the same way, hence the second attempt.
-    attempts: list[dict[str, Any]] = [{"locking": False}, {}]
-    if swmr:
-        attempts.insert(0, {"locking": False, "libver": "latest", "swmr": True})
-        attempts.insert(1, {"libver": "latest", "swmr": True})
-    for attempt in attempts[:-1]:
+    # file open already, HDF5 insists that it be opened the same way; and a file that is being written can be opened
+    # only as such, whether or not a document said so.
+    plain: list[dict[str, Any]] = [{"locking": False}, {}]
+    growing: list[dict[str, Any]] = [{"libver": "latest", "swmr": True, **attempt} for attempt in plain]
+    first: OSError | None = None
+    for attempt in growing + plain if swmr else plain + growing:
         try:
             return h5py.File(path, "r", **attempt)
         except FileNotFoundError:
             raise
-        except OSError:
-            continue
-    return h5py.File(path, "r", **attempts[-1])
+        except OSError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def _is_text(dataset: Any) -> bool:
