@@ -7,6 +7,7 @@ Afterwards ``git diff tests/data`` shows what has changed; where nothing has, th
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -59,7 +60,7 @@ def main() -> None:
     print("recording runs with the RunEngine", flush=True)
     subprocess.run([sys.executable, "-m", "scripts.peers.record_runs", data], check=True, cwd=ROOT)
     print("asking databroker 1.2.5 about them", flush=True)
-    subprocess.run([python, HERE / "ask_databroker.py", data], check=True, cwd=ROOT)
+    subprocess.run([python, HERE / "ask_databroker.py", data], check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
     print(f"{data.relative_to(ROOT)} is made anew; git diff shows what changed", flush=True)
 
 
