@@ -1,0 +1,1 @@
+"""Text and HTML made from frozen summaries: what reprs show. Nothing is read here."""

@@ -1,0 +1,104 @@
+"""The documents around a run's events: its start, its stop, its descriptors, transformed and always current."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from databroker_like.core._document import Descriptor, Resource, Start, Stop
+from databroker_like.core._source import RunSource
+from databroker_like.core._transforms import apply_transform
+
+__all__ = ["Header", "stream_name"]
+
+Doc = Mapping[str, Any]
+
+
+def stream_name(descriptor: Doc) -> str:
+    """The stream a descriptor belongs to: ``"primary"`` where an old one has no name."""
+    return str(descriptor.get("name", "primary"))
+
+
+class Header:
+    """Start, stop and descriptors of a run; what can no longer change is asked for once.
+
+    Parameters
+    ----------
+    source : RunSource
+    transforms : mapping
+        As `parse_transforms` gives them.
+    """
+
+    def __init__(self, source: RunSource, transforms: Mapping[str, Callable[..., Any]]) -> None:
+        self.source = source
+        self.transforms = transforms
+        self._forget()
+
+    def _forget(self) -> None:
+        self._start: Start | None = None
+        self._stop: Stop | None = None
+        self._descriptors: list[Descriptor] | None = None
+        self._known: dict[str, Descriptor] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source, "transforms": self.transforms}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    @property
+    def start(self) -> Start:
+        """The start document."""
+        if self._start is None:
+            self._start = Start(apply_transform(self.transforms, "start", self.source.get_run_start()))
+        return self._start
+
+    @property
+    def stop(self) -> Stop | None:
+        """The stop document; None while the run goes on, or when it was cut off."""
+        if self._stop is None:
+            stop = self.source.get_run_stop()
+            if stop is not None:
+                self._stop = Stop(apply_transform(self.transforms, "stop", stop))
+        return self._stop
+
+    @property
+    def descriptors(self) -> list[Descriptor]:
+        """All descriptors, in the order they were recorded."""
+        if self._descriptors is not None:
+            return self._descriptors
+        # Whether the run has ended is asked first: descriptors asked for afterwards are all there will be.
+        finished = self.stop is not None
+        found = [self._descriptor(doc) for doc in self.source.get_event_descriptors()]
+        if finished:
+            self._descriptors = found
+        return found
+
+    def _descriptor(self, doc: Doc) -> Descriptor:
+        uid = doc["uid"]
+        if uid not in self._known:
+            if "name" not in doc:
+                warnings.warn(
+                    f"the descriptor {uid!r} has no 'name', as old versions of bluesky recorded it; its stream is "
+                    "called 'primary'",
+                    UserWarning,
+                    stacklevel=4,
+                )
+            self._known[uid] = Descriptor(apply_transform(self.transforms, "descriptor", doc))
+        return self._known[uid]
+
+    @property
+    def resources(self) -> list[Resource]:
+        """All resource documents that name this run."""
+        return [Resource(apply_transform(self.transforms, "resource", doc)) for doc in self.source.get_resources()]
+
+    @property
+    def stream_names(self) -> list[str]:
+        """The streams, in the order in which their first descriptor came."""
+        return list(dict.fromkeys(map(stream_name, self.descriptors)))
+
+    def of_stream(self, name: str) -> list[Descriptor]:
+        """The descriptors of one stream."""
+        return [doc for doc in self.descriptors if stream_name(doc) == name]

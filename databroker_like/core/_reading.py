@@ -1,0 +1,267 @@
+"""From the descriptors of a stream to its columns, in memory or lazy; what cannot be read is left out and told."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import TYPE_CHECKING, Any
+
+from databroker_like.core._dataset import Part, arrange, chosen_keys, configuration, empty_column
+from databroker_like.core._external import DatumColumn, DatumTable, ExternalColumn, FilledColumn, RaggedFrames
+from databroker_like.core._filler import HandlerOpener, opener_of
+from databroker_like.core._pages import page_size, scalars
+from databroker_like.core._rows import EventColumn, EventRows, join_column, ragged
+from databroker_like.core._source import RunSource
+from databroker_like.core._stream_assets import stream_column
+from databroker_like.errors import MissingFile, NoSuchColumn, NoSuchHandler
+from databroker_like.files._lazy import LazyArray, view
+from databroker_like.files._lazy import to_dask as lazy_to_dask
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+__all__ = ["StreamReading"]
+
+Doc = Mapping[str, Any]
+
+#: Events to a chunk of a lazy column of numbers, at least; and not more chunks than this in all.
+EVENTS_AT_ONCE = 10_000
+CHUNKS_AT_MOST = 64
+
+
+@dataclass(frozen=True)
+class StreamReading:
+    """One reading of a stream: which part of which documents, and how.
+
+    Parameters
+    ----------
+    source : RunSource
+    descriptors : list of mapping
+        Of the stream, transformed, in order.
+    transforms : mapping
+    where : str
+        The stream and its run, in words, for warnings and errors.
+    include, exclude : tuple of str, or None
+    field : {"data", "timestamps"}
+    finished : bool
+        Whether the run has its stop document.
+    """
+
+    source: RunSource
+    descriptors: list[Doc]
+    transforms: Mapping[str, Callable[..., Any]]
+    where: str
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+    field: str = "data"
+    finished: bool = True
+    _kept: dict[str, Any] = dataclass_field(default_factory=dict)
+
+    def dataset(self, *, lazy: bool) -> xr.Dataset:
+        """The stream as a Dataset of numpy arrays, or of dask arrays.
+
+        Parameters
+        ----------
+        lazy : bool
+            Make dask arrays.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
+        keys = chosen_keys(self.descriptors, self.include, self.exclude)
+        failed: dict[str, Exception] = {}
+        parts = [self._part(descriptor, keys, lazy, failed) for descriptor in self.descriptors]
+        for key, error in failed.items():
+            self._tell(key, error)
+        left = {key: data_key for key, data_key in keys.items() if key not in failed}
+        return arrange(parts, left, field=self.field, where=self.where)
+
+    def configuration(self, device: str) -> xr.Dataset:
+        """The configuration of a device, repeated along the events."""
+        return configuration(device, self.descriptors, self._times, field=self.field)
+
+    # -- columns ----------------------------------------------------------------------------------------------
+
+    def _times(self, descriptor: Doc) -> np.ndarray:
+        import numpy as np
+
+        pages = list(self.source.get_event_pages(descriptor["uid"]))
+        return join_column([page["time"] for page in pages]) if pages else np.empty(0)
+
+    def _part(self, descriptor: Doc, keys: Mapping[str, Doc], lazy: bool, failed: dict[str, Exception]) -> Part:
+        import numpy as np
+
+        rows = EventRows(self.source, descriptor["uid"])
+        pages = [page for page in self.source.get_event_pages(descriptor["uid"]) if page_size(page)]
+        count = sum(map(page_size, pages))
+        times: np.ndarray | None = join_column([page["time"] for page in pages]) if pages else np.empty(0)
+        columns: dict[str, Any] = {}
+        streamed: dict[str, LazyArray] = {}
+        for key, data_key in descriptor.get("data_keys", {}).items():
+            if key not in keys or key in failed:
+                continue
+            try:
+                if str(data_key.get("external", "")).startswith("STREAM:"):
+                    column = self._streamed(descriptor, key, data_key)
+                    if column is not None:
+                        streamed[key] = column
+                elif not pages:
+                    columns[key] = _dask(empty_column(descriptor, key, self.field), lazy)
+                else:
+                    columns[key] = self._column(descriptor, key, data_key, rows, pages, count, lazy)
+            except (MissingFile, NoSuchHandler, NoSuchColumn) as error:
+                failed[key] = error
+        if streamed:
+            count, times = self._aligned(streamed, count, times, bool(pages))
+            for key, array in streamed.items():
+                part = array if array.shape[0] == count else view(array, slice(0, count))
+                try:
+                    columns[key] = self._materialized(part, lazy)
+                except (MissingFile, NoSuchHandler) as error:
+                    failed[key] = error
+            if times is not None and pages and len(times) > count:
+                times = times[:count]
+            columns = {key: column[:count] for key, column in columns.items()}
+        return Part(descriptor, times, columns)
+
+    def _column(
+        self, descriptor: Doc, key: str, data_key: Doc, rows: EventRows, pages: list[Doc], count: int, lazy: bool
+    ) -> Any:
+        parts = [page[self.field].get(key) for page in pages]
+        if any(part is None for part in parts):
+            raise NoSuchColumn(f"the events of descriptor {descriptor['uid']!r} have no {key!r}, which it declares")
+        if self.field == "data" and data_key.get("external") and not _is_filled(pages, key):
+            datum_ids = [datum_id for part in parts for datum_id in scalars(part)]
+            return self._materialized(self.external(descriptor, key, rows, count, datum_ids), lazy)
+        array = join_column(parts)
+        if not lazy:
+            return array
+        column = EventColumn(rows, self.field, key, count, array.dtype, array.shape[1:])
+        chunk = max(EVENTS_AT_ONCE, -(-count // CHUNKS_AT_MOST))
+        return _event_dask(column, (min(chunk, count), *array.shape[1:]))
+
+    def external(
+        self, descriptor: Doc, key: str, rows: EventRows, count: int, datum_ids: list[str] | None = None
+    ) -> ExternalColumn:
+        """The column of a data key whose values lie in external files."""
+        opener = self.opener
+        if opener is None:
+            return FilledColumn(rows, key, count, self.table, self.source.get_filler, descriptor)
+        return DatumColumn(rows, key, count, self.table, opener, datum_ids)
+
+    @property
+    def table(self) -> DatumTable:
+        """Where the datum ids of this reading are looked up."""
+        if "table" not in self._kept:
+            self._kept["table"] = DatumTable(self.source, self.transforms)
+        return self._kept["table"]
+
+    @property
+    def opener(self) -> HandlerOpener | None:
+        """What opens external files; None when a filler of the user's own fills."""
+        if "opener" not in self._kept:
+            self._kept["opener"] = opener_of(self.source.get_filler)
+        return self._kept["opener"]
+
+    def _materialized(self, column: LazyArray, lazy: bool) -> Any:
+        import numpy as np
+
+        if lazy:
+            return _event_dask(column) if isinstance(column, ExternalColumn) else lazy_to_dask(column)
+        try:
+            return column.read_into(np.empty(column.shape, column.dtype))
+        except RaggedFrames:
+            if not isinstance(column, ExternalColumn):
+                raise
+            return ragged(column.values())
+
+    # -- streams of external data ---------------------------------------------------------------------------------
+
+    def _streamed(self, descriptor: Doc, key: str, data_key: Doc) -> LazyArray | None:
+        """The column of a data key that stream_resource and stream_datum documents describe; None without any."""
+        if self.field == "timestamps":
+            return None
+        resources = [doc for doc in self.source.get_stream_resources() if doc.get("data_key") == key]
+        datums = [
+            datum
+            for resource in resources
+            for datum in self.source.get_stream_datums(resource["uid"])
+            if datum["descriptor"] == descriptor["uid"]
+        ]
+        if not datums:
+            return None
+        used = {datum["stream_resource"] for datum in datums}
+        resources = [doc for doc in resources if doc["uid"] in used]
+        root_map = getattr(self.opener, "root_map", None) or getattr(self.source.get_filler, "root_map", None) or {}
+        return stream_column(key, data_key, resources, datums, root_map=root_map)
+
+    def _aligned(
+        self, streamed: Mapping[str, LazyArray], count: int, times: np.ndarray | None, has_events: bool
+    ) -> tuple[int, np.ndarray | None]:
+        """How many rows there are of everything."""
+        lengths = {key: array.rows if array.rows is not None else len(array) for key, array in streamed.items()}
+        shortest = min(lengths.values())
+        if not has_events:
+            longest = max(lengths.values())
+            if shortest != longest and self.finished:
+                self._uneven(lengths)
+            return shortest, None
+        if {*lengths.values(), count} != {count} and self.finished:
+            self._uneven({**lengths, "events": count})
+        return min(shortest, count), times
+
+    def _uneven(self, lengths: Mapping[str, int]) -> None:
+        said = ", ".join(f"{key!r} {n}" for key, n in lengths.items())
+        warnings.warn(
+            f"{self.where}: the columns have different numbers of rows ({said}); only the rows that all have are given",
+            UserWarning,
+            stacklevel=5,
+        )
+
+    def _tell(self, key: str, error: Exception) -> None:
+        if self.include is not None and key in self.include:
+            raise error
+        warnings.warn(
+            f"{self.where}: {key!r} is left out; {error}. (exclude={[key]!r} reads without this warning, "
+            f"include={[key]!r} raises it as an error)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _is_filled(pages: list[Doc], key: str) -> bool:
+    """Whether the values themselves stand in the events, filled in before they were recorded or by a driver."""
+    flags = [page.get("filled", {}).get(key) for page in pages]
+    if any(flag is None for flag in flags):
+        return False
+    found = {bool(f) for flag in flags for f in scalars(flag)}
+    if found == {True, False}:
+        raise NoSuchColumn(f"some events have {key!r} filled in and some do not, and so it is no one column")
+    return found == {True}
+
+
+def _dask(array: np.ndarray, lazy: bool) -> Any:
+    if not lazy:
+        return array
+    import dask.array as da
+
+    return da.from_array(array, chunks=array.shape)
+
+
+def _event_dask(column: LazyArray, chunks: tuple[int, ...] | None = None) -> Any:
+    """A dask array over a column; the column stands in the graph once, and every chunk refers to it."""
+    import dask.array as da
+    import numpy as np
+
+    shape, dtype = column.shape, column.dtype
+    if 0 in shape:
+        chunks = shape
+    meta = np.empty((0,) * len(shape), dtype=dtype)
+    return da.from_array(
+        column, chunks=chunks or column.chunks, name=f"{type(column).__name__.lower()}-{column.token}", meta=meta,
+        asarray=False, inline_array=False,
+    )  # fmt: skip

@@ -1,0 +1,386 @@
+"""BlueskyRun: one run as a catalog of its streams, and as its documents."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from databroker_like import registry
+from databroker_like.core._documents import check_fill, run_documents
+from databroker_like.core._external import DatumTable
+from databroker_like.core._filler import HandlerCache, opener_of
+from databroker_like.core._header import Header
+from databroker_like.core._intake import CatalogBase
+from databroker_like.core._persistence import NotPersisted
+from databroker_like.core._source import GETTERS, RunSource
+from databroker_like.core._stream import BlueskyEventStream
+from databroker_like.core._transforms import parse_transforms
+from databroker_like.errors import Invalid, NoSuchStream, NotOffered, listed
+from databroker_like.show._run import RunSummary, run_html, run_text
+
+__all__ = ["BlueskyRun"]
+
+
+class BlueskyRun(NotPersisted, CatalogBase):
+    """One run: a catalog of its streams, which are read, and a source of its documents.
+
+    Parameters
+    ----------
+    get_run_start, get_run_stop, get_event_descriptors, get_event_pages, get_event_count, get_resource, \
+get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable or str
+        What `RunSource` says of each; those of pages with ``skip`` and ``limit`` or without. A string is the dotted
+        path of a callable, as YAML has it.
+    entry : object, optional
+        Passed over; databroker handed in the intake entry here.
+    transforms : dict, optional
+        ``"start"``, ``"stop"``, ``"resource"``, ``"descriptor"`` -> function (or its dotted path) that takes such a
+        document and returns it, mended.
+    get_stream_resources, get_stream_datums : callable or str, optional
+        For streams of external data.
+    source : RunSource, optional
+        All getters in one, in their place; `from_source` is the same.
+    **kwargs
+        What every intake catalog takes: ``name``, ``description``, ``metadata``, ...
+
+    Notes
+    -----
+    A run may be opened while it is being recorded: its metadata, its streams and its documents are what there is at
+    the time of asking.
+
+    Examples
+    --------
+    >>> run = BlueskyRun(
+    ...     get_run_start=lambda: {"uid": "41fb8ca9-53b7", "time": 0.0},
+    ...     get_run_stop=lambda: None,
+    ...     get_event_descriptors=lambda: [],
+    ... )
+    >>> run.metadata["start"]["uid"], list(run)
+    ('41fb8ca9-53b7', [])
+    """
+
+    container = "bluesky-run"
+    version = "0.0.1"
+    partition_access = True
+    name = "bluesky-run"
+    PARTITION_SIZE = 100
+
+    def __init__(
+        self,
+        get_run_start: Any = None,
+        get_run_stop: Any = None,
+        get_event_descriptors: Any = None,
+        get_event_pages: Any = None,
+        get_event_count: Any = None,
+        get_resource: Any = None,
+        get_resources: Any = None,
+        lookup_resource_for_datum: Any = None,
+        get_datum_pages: Any = None,
+        get_filler: Any = None,
+        entry: Any = None,
+        transforms: Mapping[str, Any] | None = None,
+        *,
+        get_stream_resources: Any = None,
+        get_stream_datums: Any = None,
+        source: RunSource | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if source is None:
+            given = locals()
+            source = RunSource.from_getters(**{name: _callable(name, given[name]) for name in GETTERS})
+        self._header = Header(source, parse_transforms(transforms))
+        self._streams = _Streams(self)
+        self._given: dict[str, Any] = {}
+        super().__init__(**kwargs)
+
+    @classmethod
+    def from_source(
+        cls, source: RunSource, *, transforms: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> BlueskyRun:
+        """The run of a source.
+
+        Parameters
+        ----------
+        source : RunSource
+        transforms : dict, optional
+        **kwargs
+            What every intake catalog takes.
+
+        Returns
+        -------
+        BlueskyRun
+        """
+        return cls(source=source, transforms=transforms, **kwargs)
+
+    def _make_entries_container(self) -> Mapping[str, Any]:
+        return self._streams
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> RunSource:
+        """The getters it reads through."""
+        return self._header.source
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """``start``, ``stop`` (None without one) and what was given, as ``catalog_dir``; always current."""
+        if "_entries" in self.__dict__:
+            # While it is being made intake looks here, and constructing reads nothing.
+            self._given.update(start=self._header.start, stop=self._header.stop)
+        return self._given
+
+    @metadata.setter
+    def metadata(self, value: Mapping[str, Any] | None) -> None:
+        given = dict(value or {})
+        given.setdefault("catalog_dir", None)
+        self._given = given
+
+    @property
+    def _descriptors(self) -> list[Any]:
+        return self._header.descriptors
+
+    @property
+    def npartitions(self) -> int:
+        """How many partitions its documents make, `PARTITION_SIZE` to each."""
+        header = self._header
+        count = 1 + len(header.descriptors) + (header.stop is not None)
+        count += sum(header.source.get_event_count(doc["uid"]) for doc in header.descriptors)
+        return -(-count // self.PARTITION_SIZE)
+
+    @npartitions.setter
+    def npartitions(self, value: Any) -> None:
+        # intake's base class sets what it thinks of a catalog.
+        return
+
+    @property
+    def fillers(self) -> Mapping[str, Any]:
+        """``"yes"``, ``"no"``, ``"delayed"`` -> a filler of event-model; made when asked for."""
+        return _Fillers(self.source.get_filler)
+
+    def describe(self) -> dict[str, Any]:
+        """What intake shows of a source: its name, container, driver, description and metadata."""
+        return {
+            "name": self.name,
+            "container": self.container,
+            "plugin": ["bluesky-run"],
+            "driver": ["bluesky-run"],
+            "description": self.description or "",
+            "direct_access": "forbid",
+            "user_parameters": [],
+            "metadata": self.metadata,
+            "args": {},
+        }
+
+    # -- documents -----------------------------------------------------------------------------------------------
+
+    def documents(self, *, fill: str, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
+        """The documents of the run, each after all those that it refers to.
+
+        Parameters
+        ----------
+        fill : {"yes", "no", "delayed"}
+            Whether external data stands in the event pages as arrays, as the datum ids that were recorded, or as
+            dask arrays.
+        strict_order : bool
+            Give one event to a page, in the order of their times through all streams. False gives the pages as they
+            are stored, in the order of their first times. True by default.
+
+        Returns
+        -------
+        iterator of (name, document)
+            ``start``; ``descriptor``, ``resource``, ``datum_page``, ``stream_resource``, ``stream_datum``;
+            ``event_page``; ``stop``, when there is one.
+
+        Raises
+        ------
+        Invalid
+            When ``fill`` is anything else.
+        """
+        check_fill(fill)
+        return run_documents(self._header, fill, strict_order)
+
+    def canonical(self, *, fill: str, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
+        """What `documents` was called before."""
+        warnings.warn(
+            "'canonical' has been renamed: use run.documents(fill=...)", UserWarning, stacklevel=2
+        )  # fmt: skip
+        return self.documents(fill=fill, strict_order=strict_order)
+
+    def read_canonical(self) -> Iterator[tuple[str, Any]]:
+        """What ``documents(fill="yes")`` was called before."""
+        warnings.warn("'read_canonical' has been renamed: use run.documents(fill='yes')", UserWarning, stacklevel=2)
+        return self.documents(fill="yes")
+
+    def get_file_list(self, resource: Mapping[str, Any]) -> list[str]:
+        """The files of a resource, as its handler knows them.
+
+        Parameters
+        ----------
+        resource : mapping
+            A resource document of this run.
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        NotOffered
+            When the handler does not tell its files.
+        """
+        opener = opener_of(self.source.get_filler)
+        if opener is None:
+            handler = self.source.get_filler().get_handler(resource)
+            return list(self._files_of(handler, resource))
+        with HandlerCache(opener) as handlers:
+            return list(self._files_of(handlers.handler(resource), resource))
+
+    def _files_of(self, handler: Any, resource: Mapping[str, Any]) -> list[str]:
+        get_file_list = getattr(handler, "get_file_list", None)
+        if get_file_list is None:
+            raise NotOffered(
+                f"the handler {type(handler).__qualname__} of spec {resource.get('spec')!r} has no method "
+                "'get_file_list', by which a handler tells its files"
+            )
+        return list(get_file_list(iter(DatumTable(self.source, self._header.transforms).keywords(resource["uid"]))))
+
+    # -- what a run does not do ----------------------------------------------------------------------------------
+
+    def read(self) -> Any:
+        """Not offered: the streams are what is read."""
+        raise NotOffered(self._read_a_stream())
+
+    def to_dask(self) -> Any:
+        """Not offered: the streams are what is read."""
+        raise NotOffered(self._read_a_stream())
+
+    def _read_a_stream(self) -> str:
+        names = self._header.stream_names
+        how = f"run[{names[0]!r}].read()" if names else "run['primary'].read(), once there is such a stream"
+        return f"a run itself is not read; read one of its streams ({listed(names)}), as in {how}"
+
+    def search(self, *args: Any, **kwargs: Any) -> Any:
+        """Not offered: catalogs of runs are searched."""
+        raise NotOffered("a run is not searched; search the catalog it comes from: catalog.search({...})")
+
+    # -- members and showing -------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "_header" not in self.__dict__:
+            raise AttributeError(name)
+        try:
+            return self._streams[name]
+        except NoSuchStream as error:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}, and there is {error}") from None
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self._header.stream_names if name.isidentifier())]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self._header.stream_names
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} uid={self._header.start['uid']!r}>"
+
+    def _summary(self) -> RunSummary:
+        header = self._header
+        start, stop, count = header.start, header.stop or {}, header.source.get_event_count
+        streams = [(name, sum(count(doc["uid"]) for doc in header.of_stream(name))) for name in header.stream_names]
+        return RunSummary(
+            uid=start["uid"],
+            scan_id=start.get("scan_id"),
+            plan_name=start.get("plan_name"),
+            began=start.get("time"),
+            ended=stop.get("time"),
+            exit_status=stop.get("exit_status", "unknown") if stop else None,
+            streams=streams,
+        )
+
+    def _repr_pretty_(self, p: Any, cycle: bool) -> None:
+        p.text(run_text(self._summary()))
+
+    def _repr_html_(self) -> str:
+        return run_html(self._summary())
+
+    def __dask_tokenize__(self) -> Any:
+        stop = self._header.stop
+        return ("bluesky-run", self._header.start["uid"], None if stop is None else stop["uid"])
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, BlueskyRun) and self._header.start == other._header.start
+
+    def __hash__(self) -> int:
+        return hash(("bluesky-run", self._header.start["uid"]))
+
+
+def _callable(name: str, getter: Any) -> Any:
+    """A getter as it was handed in; from YAML, the dotted path of one."""
+    if getter is None or callable(getter):
+        return getter
+    if isinstance(getter, str):
+        found = registry.import_path(getter)
+        if callable(found):
+            return found
+    raise Invalid(f"{name}={getter!r} is not a callable, nor the dotted path of one")
+
+
+class _Streams(Mapping[str, Any]):
+    """The streams a run has now; each is made once."""
+
+    def __init__(self, run: BlueskyRun) -> None:
+        self._run = run
+        self._made: dict[str, BlueskyEventStream] = {}
+
+    def __getitem__(self, name: str) -> BlueskyEventStream:
+        if name in self._made:
+            return self._made[name]
+        header = self._run._header
+        names = header.stream_names
+        if name not in names:
+            raise NoSuchStream(f"no stream {name!r} in run {header.start['uid'][:8]}; it has {listed(names)}")
+        stream = self._made[name] = BlueskyEventStream(name, header=header)
+        stream.cat = self._run
+        return stream
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made or name in self._run._header.stream_names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._run._header.stream_names)
+
+    def __len__(self) -> int:
+        return len(self._run._header.stream_names)
+
+
+class _Fillers(Mapping[str, Any]):
+    """The fillers of a run, each made when it is asked for."""
+
+    def __init__(self, get_filler: Callable[..., Any]) -> None:
+        self._get_filler = get_filler
+
+    @functools.cached_property
+    def _makers(self) -> Mapping[str, Callable[[], Any]]:
+        return {
+            "yes": lambda: self._get_filler(coerce="force_numpy"),
+            "no": self._no_filler,
+            "delayed": lambda: self._get_filler(coerce="delayed"),
+        }
+
+    def _no_filler(self) -> Any:
+        import event_model
+
+        return event_model.NoFiller(self._get_filler(coerce="as_is").handler_registry, inplace=True)
+
+    def __getitem__(self, fill: str) -> Any:
+        check_fill(fill)
+        return self._makers[fill]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
