@@ -83,3 +83,15 @@ def test_every_link_to_another_page_leads_somewhere(page):
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert not missing
+
+
+def test_the_readme_says_what_comes_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    document = Document.parse(str(ROOT / "README.md"), _python)
+    for example in document.examples():
+        example.evaluate()
+    run, data = document.namespace["run"], document.namespace["data"]
+    assert list(run) == ["primary"]
+    assert list(data) == ["det", "motor", "motor_setpoint"]
+    assert data["det"].values.round(3).tolist() == [0.607, 0.882, 1.0, 0.882, 0.607]
+    assert document.namespace["found"].metadata["start"]["uid"] == run.metadata["start"]["uid"]
