@@ -17,12 +17,16 @@ from databroker_like.drivers._index import Entry, Index, Row, rows_of
 from databroker_like.drivers._parsed import PARSED
 from databroker_like.drivers._runs import DecodedRun, RunData
 from databroker_like.drivers._scan import Listing, Signature, parse_paths, scan, signature
+from databroker_like.drivers._watch import Watch
 from databroker_like.errors import MissingFile, NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
 
 __all__ = ["FileCollection", "FileRun"]
 
 Doc = Mapping[str, Any]
+
+#: With fewer files than this, asking each is fast enough.
+_WATCHED_FROM = 200
 
 
 class FileCollection(RunCollection):
@@ -49,6 +53,8 @@ class FileCollection(RunCollection):
         self._entries: dict[str, dict[str, Entry]] = {}
         self._rows: list[Row] = []
         self._by_uid: dict[str, Row] = {}
+        self._uncertain = False
+        self._watch: Watch | None = None
         self._warned: set[tuple[str, str]] = set()
         self._index = Index(self.format, "\n".join(f"{p.folder}\n{p.name}" for p in self.patterns))
 
@@ -63,29 +69,36 @@ class FileCollection(RunCollection):
 
     def refresh(self) -> None:
         """Look which files there are, and read those that are new or changed."""
+        if self._watch is not None and not self._uncertain and self._watch.is_quiet():
+            return
         is_first = self._listing is None
         known = self._index.load() if is_first else self._entries
+        if self._watch is None and self._is_worth_watching(known):
+            self._watch = Watch({pattern.folder for pattern in self.patterns})
+        if self._watch is not None:
+            self._watch.settle()
         now = time.time_ns()
-        listing = scan(self.patterns)
-        if not is_first and listing == self._listing and not self._any_uncertain():
+        listing, is_plain = scan(self.patterns)
+        if not is_plain:
+            self._watch = None
+        if not is_first and listing == self._listing and not self._uncertain:
             return
         entries: dict[str, dict[str, Entry]] = {}
         for folder, files in listing.items():
             before = known.get(folder, {})
             entries[folder] = {
                 name: entry
-                if (entry := before.get(name)) is not None
-                and entry.signature == sign
-                and (entry.is_saved or not entry.may_have_changed)
+                if (entry := before.get(name)) is not None and entry.signature == sign and not entry.may_have_changed
                 else self._look(folder, name, sign, now)
                 for name, sign in files.items()
             }
         self._entries, self._listing = entries, listing
+        self._uncertain = any(entry.may_have_changed for files in entries.values() for entry in files.values())
         self._order()
         self._index.save(entries)
 
-    def _any_uncertain(self) -> bool:
-        return any(entry.may_have_changed for files in self._entries.values() for entry in files.values())
+    def _is_worth_watching(self, known: Mapping[str, Mapping[str, Entry]]) -> bool:
+        return sum(map(len, known.values())) > _WATCHED_FROM and all(p.name is not None for p in self.patterns)
 
     def _look(self, folder: str, name: str, sign: Signature, now: int) -> Entry:
         path = os.path.join(folder, name)
@@ -147,7 +160,7 @@ class FileCollection(RunCollection):
 
     def has_files(self) -> bool:
         """Whether there is any file at all."""
-        return any(scan(self.patterns).values())
+        return any(scan(self.patterns).listing.values())
 
     def path_of(self, uid: str) -> str:
         """The file a run is in."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 
+from databroker_like.drivers._column_cache import ColumnCache
 from databroker_like.drivers._format import SMALL, FileFormat, is_gzipped, open_file
 from databroker_like.drivers._runs import RunData, RunsBuilder
 from databroker_like.drivers._scan import Listing, Signature, signature
@@ -15,6 +16,9 @@ from databroker_like.errors import InvalidDocument, InvalidFile, MissingFile, No
 __all__ = ["PARSED", "ParsedFile", "ParsedFiles"]
 
 _COMPARED = 4096
+
+#: Smaller files are decoded faster than their columns are found.
+WORTH_KEEPING = 1 << 19
 
 
 class ParsedFile:
@@ -69,6 +73,24 @@ class ParsedFile:
         self._ends = self._read_ends(self._offset)
         self._runs.clear()
 
+    def restore(self, cache: ColumnCache, now: Signature) -> bool:
+        """Take what another process decoded, when that is this file as it is now."""
+        if self.signature is not None or now.is_fresh(time.time_ns()):
+            return False
+        runs = cache.load(self.path, self._format, now)
+        if runs is None:
+            return False
+        self._runs, self.signature = runs, now
+        return True
+
+    def keep(self, cache: ColumnCache) -> None:
+        """Let other processes take what was decoded, when all of it is finished and sound."""
+        if self.signature is None or self.problem or self.signature.is_fresh(self._decoded_at):
+            return
+        runs = {uid: self.run(uid) for uid in self._builder.uids()}
+        if runs and all(run.stop is not None for run in runs.values()) and signature(self.path) == self.signature:
+            cache.save(self.path, self._format, self.signature, runs)
+
     def _read_ends(self, offset: int) -> tuple[bytes, bytes]:
         with open_file(self.path) as file:
             if is_gzipped(file):  # appending to it is another stream; it is decoded anew
@@ -85,10 +107,13 @@ class ParsedFiles:
     ----------
     most_bytes : int
         How large the kept files may be together, on disk; the last one used is kept at any size.
+    cache : ColumnCache, optional
+        Where large ones are kept for other processes; in the user's cache by default.
     """
 
-    def __init__(self, most_bytes: int = 256 << 20) -> None:
+    def __init__(self, most_bytes: int = 256 << 20, cache: ColumnCache | None = None) -> None:
         self.most_bytes = most_bytes
+        self._cache = cache or ColumnCache()
         self._files: OrderedDict[tuple[str, str], ParsedFile] = OrderedDict()
         self._lock = threading.RLock()
         if hasattr(os, "register_at_fork"):
@@ -123,11 +148,17 @@ class ParsedFiles:
             if file is None or file.signature != now or file.may_have_changed:
                 if file is None or not file.continues(now):
                     file = ParsedFile(path, file_format)
-                file.decode(now)
+                self._fill(file, now)
                 self._files[key] = file
             self._files.move_to_end(key)
             self._forget()
         return file
+
+    def _fill(self, file: ParsedFile, now: Signature) -> None:
+        if now.size < WORTH_KEEPING or not file.restore(self._cache, now):
+            file.decode(now)
+            if now.size >= WORTH_KEEPING:
+                file.keep(self._cache)
 
     def problems(self, file_format: FileFormat, listing: Listing) -> dict[str, str]:
         """Path -> problem, of the listed files that are decoded, still as they were, and found to be broken."""

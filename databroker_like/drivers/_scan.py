@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from fnmatch import translate
 from typing import NamedTuple
 
-__all__ = ["Listing", "Pattern", "Signature", "parse_paths", "scan", "signature"]
+__all__ = ["Listing", "Pattern", "Scan", "Signature", "parse_paths", "scan", "signature"]
 
 
 class Signature(NamedTuple):
@@ -94,7 +95,21 @@ def parse_paths(
     return found
 
 
-def scan(patterns: Iterable[Pattern]) -> Listing:
+class Scan(NamedTuple):
+    """What one pass found.
+
+    Parameters
+    ----------
+    listing : dict of folder -> dict of name -> Signature
+    is_plain : bool
+        Whether each file is in its folder only: no links, by which it could be changed from elsewhere.
+    """
+
+    listing: Listing
+    is_plain: bool
+
+
+def scan(patterns: Iterable[Pattern]) -> Scan:
     """The files there are now.
 
     Parameters
@@ -103,45 +118,54 @@ def scan(patterns: Iterable[Pattern]) -> Listing:
 
     Returns
     -------
-    dict of folder -> dict of name -> Signature
+    Scan
     """
+    is_plain = True
     listing: Listing = {}
     names_of: dict[str, list[str]] = {}
     for folder, name in patterns:
         if name is None:
+            is_plain = False
             for path in glob.iglob(folder, recursive=True):
                 base, file = os.path.split(path)
                 names_of.setdefault(base, []).append(file)
         elif glob.has_magic(name):
-            names_of.setdefault(folder, []).extend(_matching(folder, name))
+            names, links = _matching(folder, name)
+            names_of.setdefault(folder, []).extend(names)
+            is_plain = is_plain and not links
         else:
+            is_plain = is_plain and not os.path.islink(os.path.join(folder, name))
             names_of.setdefault(folder, []).append(name)
     for folder, names in names_of.items():
-        listing[folder] = _signatures(folder, names)
-    return listing
+        listing[folder], linked = _signatures(folder, names)
+        is_plain = is_plain and not linked
+    return Scan(listing, is_plain)
 
 
-def _matching(folder: str, pattern: str) -> list[str]:
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []
-    if not pattern.startswith("."):
-        names = [name for name in names if name[0] != "."]
+def _matching(folder: str, pattern: str) -> tuple[list[str], bool]:
+    """The names in a folder that match; whether any is a link."""
     suffix = pattern[1:]
-    if pattern[0] == "*" and not glob.has_magic(suffix):
-        return [name for name in names if name.endswith(suffix)]
+    names, links = [], False
+    is_suffix = pattern[0] == "*" and not glob.has_magic(suffix)
     match = re.compile(translate(pattern)).match
-    return [name for name in names if match(name)]
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as found:
+        for item in found:
+            name = item.name
+            if (name.endswith(suffix) if is_suffix else match(name)) and (name[0] != "." or pattern[0] == "."):
+                names.append(name)
+                links = links or item.is_symlink()
+    return names, links
 
 
-def _signatures(folder: str, names: list[str]) -> dict[str, Signature]:
-    found = {}
+def _signatures(folder: str, names: list[str]) -> tuple[dict[str, Signature], bool]:
+    """Name -> signature of the files that are there; whether any has another name as well."""
+    found: dict[str, Signature] = {}
+    linked = False
     try:
         # Relative to an open folder a name is looked up in one step.
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
-        return {}
+        return found, linked
     relative = os.stat in os.supports_dir_fd
     try:
         for name in names:
@@ -151,9 +175,10 @@ def _signatures(folder: str, names: list[str]) -> dict[str, Signature]:
                 continue
             if stat.S_ISREG(status.st_mode):
                 found[name] = Signature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                linked = linked or status.st_nlink > 1
     finally:
         os.close(descriptor)
-    return found
+    return found, linked
 
 
 def signature(path: str) -> Signature | None:

@@ -1,0 +1,34 @@
+"""The contracts that a driver and a handler keep, as tests to inherit, for whoever writes one.
+
+Needs pytest and hypothesis: ``pip install 'databroker-like[testing]'``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from databroker_like.testing._drivers import DriverContract as DriverContract
+    from databroker_like.testing._handlers import HandlerCase as HandlerCase
+    from databroker_like.testing._handlers import HandlerContract as HandlerContract
+
+#: Name -> the file it lives in.
+_HOMES = {
+    "DriverContract": "_drivers",
+    "HandlerCase": "_handlers",
+    "HandlerContract": "_handlers",
+}
+
+__all__ = ["DriverContract", "HandlerCase", "HandlerContract"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

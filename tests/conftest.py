@@ -1,0 +1,36 @@
+"""What every test shares: caches and settings of its own, and the recorded runs beside the checkout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_XDG = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the caches and settings of the person who runs it; nor do processes it starts."""
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HOME", str(home))
+    for name in _XDG:
+        patch.setenv(name, str(home / name.lower()))
+    patch.setenv("MPLCONFIGDIR", str(home / "matplotlib"))
+    for name in ("INTAKE_PATH", "INTAKE_CATALOG_PATH"):
+        patch.delenv(name, raising=False)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded runs beside the checkout; skips where it is absent."""
+    shared = Path(os.environ.get("DATABROKER_LIKE_SHARED", Path(__file__).parents[2] / "shared"))
+    runs = shared / "data" / "runs"
+    if not runs.is_dir():
+        pytest.skip(f"there is no {runs}: the recorded runs are not part of the checkout")
+    return runs
