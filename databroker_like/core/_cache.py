@@ -9,7 +9,7 @@ import event_model
 
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._handlers import HandlerRegistry, HandlerRegistryView
-from databroker_like.core._pages import page_size, scalars, slice_page, slice_pages
+from databroker_like.core._pages import pack_datum_page, pack_event_page, page_size, scalars, slice_page, slice_pages
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._source import RunSource
 from databroker_like.core._transforms import parse_transforms
@@ -106,21 +106,21 @@ class DocumentCache(event_model.DocumentRouter):
         """Take a resource."""
         self.resources[doc["uid"]] = doc
 
-    def event(self, doc: Doc) -> None:
+    def event(self, doc: Doc) -> None:  # type: ignore[override]
         """Take an event."""
-        self.event_page(event_model.pack_event_page(doc))
+        self.event_page(pack_event_page(doc))
 
-    def event_page(self, doc: Doc) -> None:
+    def event_page(self, doc: Doc) -> None:  # type: ignore[override]
         """Take a page of events."""
         if doc["descriptor"] not in self._events:
             self._events[doc["descriptor"]] = _Growing(("uid", "time", "seq_num"), _GROUPS)
         self._events[doc["descriptor"]].add(doc)
 
-    def datum(self, doc: Doc) -> None:
+    def datum(self, doc: Doc) -> None:  # type: ignore[override]
         """Take a datum."""
-        self.datum_page(event_model.pack_datum_page(doc))
+        self.datum_page(pack_datum_page(doc))
 
-    def datum_page(self, doc: Doc) -> None:
+    def datum_page(self, doc: Doc) -> None:  # type: ignore[override]
         """Take a page of datums."""
         resource = doc["resource"]
         if resource not in self._datums:
@@ -250,7 +250,7 @@ class BlueskyRunFromGenerator(BlueskyRun):
     ) -> None:
         cache = DocumentCache()
         for name, doc in gen_func(*gen_args, **gen_kwargs):
-            cache(name, doc)
+            cache(name, dict(doc))
         if cache.start_doc is None:
             named = getattr(gen_func, "__qualname__", repr(gen_func))
             raise InvalidDocument(f"{named} yielded no start document; a run begins with one")
@@ -336,7 +336,7 @@ class SingleRunCache:
             raise Conflict(
                 "the 'stop' document has come already, and this holds one run only; make another SingleRunCache"
             )
-        self._cache(name, doc)
+        self._cache(name, dict(doc))
 
     def retrieve(self) -> BlueskyRun | None:
         """The run, complete or still going on; None before its first document.

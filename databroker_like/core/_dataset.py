@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._filler import declared_dtype, extract_shape
 from databroker_like.core._rows import as_array, ragged
+from databroker_like.core._tell import tell
 from databroker_like.errors import Invalid, listed, nearest
 
 if TYPE_CHECKING:
@@ -105,10 +105,9 @@ class _Labels:
     def of(self, key: str, declared: Sequence[str] | None, shape: tuple[int, ...]) -> tuple[str, ...]:
         labels = tuple(declared) if declared is not None and len(declared) == len(shape) else None
         if labels is not None and any(self._sizes.get(d, n) != n for d, n in zip(labels, shape, strict=True)):
-            warnings.warn(
+            tell(
                 f"the dimensions {list(labels)} declared for {key!r} have other lengths than in a column before it, "
                 f"and {shape} here; they are numbered instead",
-                stacklevel=2,
             )
             labels = None
         if labels is None:
@@ -274,11 +273,9 @@ def _compare(key: str, data_key: Doc, column: Any, where: str) -> None:
             return
         if all(n is None or int(n) <= 0 or int(n) == m for n, m in zip(declared, shape, strict=True)):
             return
-    warnings.warn(
+    tell(
         f"{where + ': ' if where else ''}{key!r} was declared with shape {tuple(declared)} and its data has {said}; "
         "the data is right (a transform of the descriptor mends the declaration)",
-        UserWarning,
-        stacklevel=5,
     )
 
 

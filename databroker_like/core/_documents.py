@@ -96,6 +96,7 @@ class Flow:
         """
         with _Filling(self) as filling:
             streams = [self._pages(descriptor, filling) for descriptor in self.descriptors]
+            pages: Iterator[Doc]
             if strict_order:
                 pages = interlace_single_event_pages(*streams)
             else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from databroker_like.core._document import Descriptor, Resource, Start, Stop
 from databroker_like.core._source import RunSource
+from databroker_like.core._tell import tell
 from databroker_like.core._transforms import apply_transform
 
 __all__ = ["Header", "stream_name"]
@@ -80,11 +80,9 @@ class Header:
         uid = doc["uid"]
         if uid not in self._known:
             if "name" not in doc:
-                warnings.warn(
+                tell(
                     f"the descriptor {uid!r} has no 'name', as old versions of bluesky recorded it; its stream is "
                     "called 'primary'",
-                    UserWarning,
-                    stacklevel=4,
                 )
             self._known[uid] = Descriptor(apply_transform(self.transforms, "descriptor", doc))
         return self._known[uid]

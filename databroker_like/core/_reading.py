@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -15,6 +14,7 @@ from databroker_like.core._pages import page_size, scalars
 from databroker_like.core._rows import EventColumn, EventRows, join_column, ragged
 from databroker_like.core._source import RunSource
 from databroker_like.core._stream_assets import stream_column
+from databroker_like.core._tell import tell
 from databroker_like.errors import MissingFile, NoSuchColumn, NoSuchHandler
 from databroker_like.files._lazy import LazyArray, view
 from databroker_like.files._lazy import to_dask as lazy_to_dask
@@ -216,20 +216,16 @@ class StreamReading:
 
     def _uneven(self, lengths: Mapping[str, int]) -> None:
         said = ", ".join(f"{key!r} {n}" for key, n in lengths.items())
-        warnings.warn(
+        tell(
             f"{self.where}: the columns have different numbers of rows ({said}); only the rows that all have are given",
-            UserWarning,
-            stacklevel=5,
         )
 
     def _tell(self, key: str, error: Exception) -> None:
         if self.include is not None and key in self.include:
             raise error
-        warnings.warn(
+        tell(
             f"{self.where}: {key!r} is left out; {error}. (exclude={[key]!r} reads without this warning, "
             f"include={[key]!r} raises it as an error)",
-            UserWarning,
-            stacklevel=4,
         )
 
 

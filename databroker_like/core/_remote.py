@@ -118,7 +118,7 @@ class _Nothing(Mapping[str, Any]):
         _not_here("a run", self._run.url)
 
 
-class RemoteBlueskyEventStream(NotPersisted, DataSource):  # type: ignore[misc]
+class RemoteBlueskyEventStream(NotPersisted, DataSource):
     """A stream of a run that a server has.
 
     Parameters

@@ -286,7 +286,8 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     def _summary(self) -> RunSummary:
         header = self._header
-        start, stop, count = header.start, header.stop or {}, header.source.get_event_count
+        start, count = header.start, header.source.get_event_count
+        stop: Mapping[str, Any] = header.stop or {}
         streams = [(name, sum(count(doc["uid"]) for doc in header.of_stream(name))) for name in header.stream_names]
         return RunSummary(
             uid=start["uid"],

@@ -42,7 +42,7 @@ class _FillerOf:
         return self.fillers["delayed" if coerce == "delayed" else "yes"]
 
 
-class BlueskyEventStream(NotPersisted, DataSource):  # type: ignore[misc]
+class BlueskyEventStream(NotPersisted, DataSource):
     """One event stream of one run.
 
     Parameters
