@@ -1,4 +1,4 @@
-"""A MongoDB query, which is a nested dictionary, into the tree of `databroker_like._query_nodes`."""
+"""A MongoDB query, which is a nested dictionary, into the tree of `databroker_like._query_tree`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from databroker_like import _query_nodes as nodes
+from databroker_like import _query_tree as tree
 from databroker_like._query_values import regex_options
 from databroker_like.errors import InvalidQuery, listed, nearest
 
@@ -16,7 +17,7 @@ __all__ = ["MAX_DEPTH", "MAX_SIZE", "parse_mapping"]
 MAX_DEPTH = 50
 MAX_SIZE = 100_000
 
-_COMPARISONS: Mapping[str, Callable[[str, Any], nodes.Node]] = {
+_COMPARISONS: Mapping[str, Callable[[str, Any], tree.Node]] = {
     "$eq": nodes.Eq,
     "$ne": nodes.Ne,
     "$gt": nodes.Gt,
@@ -24,7 +25,7 @@ _COMPARISONS: Mapping[str, Callable[[str, Any], nodes.Node]] = {
     "$lt": nodes.Lt,
     "$lte": nodes.Lte,
 }
-_LISTS: Mapping[str, Callable[[str, Any], nodes.Node]] = {"$in": nodes.In, "$nin": nodes.NotIn, "$all": nodes.All}
+_LISTS: Mapping[str, Callable[[str, Any], tree.Node]] = {"$in": nodes.In, "$nin": nodes.NotIn, "$all": nodes.All}
 _FIELD_OPERATORS = (
     *_COMPARISONS,
     *_LISTS,
@@ -71,15 +72,15 @@ class _Parser:
 
     # -- documents --
 
-    def document(self, query: Any) -> nodes.Node:
+    def document(self, query: Any) -> tree.Node:
         if not isinstance(query, Mapping):
             raise self.fail(f"a query is a dictionary such as {{'plan_name': 'scan'}}, not {query!r}")
         found = [self.below(str(key), self.member, key, value) for key, value in query.items()]
         if not found:
-            return nodes.Everything()
-        return found[0] if len(found) == 1 else nodes.And(found)
+            return tree.Everything()
+        return found[0] if len(found) == 1 else tree.And(found)
 
-    def member(self, key: Any, value: Any) -> nodes.Node:
+    def member(self, key: Any, value: Any) -> tree.Node:
         self.count()
         if not isinstance(key, str):
             raise self.fail(f"a key is a string, not {key!r}")
@@ -97,20 +98,20 @@ class _Parser:
             raise self.fail(f"{key!r} takes a list of queries, of one at least, not {value!r}")
         parsed = [self.below(f"[{n}]", self.document, query) for n, query in enumerate(value)]
         if key == "$and":
-            return nodes.And(parsed)
-        return nodes.Or(parsed) if key == "$or" else nodes.Not(nodes.Or(parsed) if len(parsed) > 1 else parsed[0])
+            return tree.And(parsed)
+        return tree.Or(parsed) if key == "$or" else tree.Not(tree.Or(parsed) if len(parsed) > 1 else parsed[0])
 
-    def text(self, value: Any) -> nodes.Node:
+    def text(self, value: Any) -> tree.Node:
         if not isinstance(value, Mapping) or not isinstance(value.get("$search"), str):
             raise self.fail(f"'$text' takes {{'$search': 'some words'}}, not {value!r}")
         odd = [key for key in value if key not in ("$search", "$language")]
         if odd:
             raise self.unknown(odd[0], ("$search",))
-        return nodes.Text(value["$search"])
+        return tree.Text(value["$search"])
 
     # -- conditions on one key --
 
-    def condition(self, key: str, value: Any) -> nodes.Node:
+    def condition(self, key: str, value: Any) -> tree.Node:
         """What stands under a key: operators, a regular expression, or a value to equal."""
         if isinstance(value, re.Pattern):
             return self.pattern(key, value)
@@ -119,7 +120,7 @@ class _Parser:
             return nodes.Eq(key, value)
         return self.operators(key, value)
 
-    def operators(self, key: str, operators: Mapping[Any, Any]) -> nodes.Node:
+    def operators(self, key: str, operators: Mapping[Any, Any]) -> tree.Node:
         found = []
         for operator, operand in operators.items():
             if operator == "$options":
@@ -128,14 +129,14 @@ class _Parser:
                 continue
             options = operators.get("$options") if operator == "$regex" else None
             found.append(self.below(str(operator), self.operator, key, operator, operand, options))
-        return found[0] if len(found) == 1 else nodes.And(found)
+        return found[0] if len(found) == 1 else tree.And(found)
 
-    def operator(self, key: str, operator: Any, operand: Any, options: Any) -> nodes.Node:
+    def operator(self, key: str, operator: Any, operand: Any, options: Any) -> tree.Node:
         self.count()
         if operator in _COMPARISONS:
             if isinstance(operand, re.Pattern):
                 if operator == "$ne":
-                    return nodes.Not(self.pattern(key, operand))
+                    return tree.Not(self.pattern(key, operand))
                 if operator == "$eq":
                     return self.pattern(key, operand)
                 raise self.fail(f"nothing is greater or less than a regular expression, {operand.pattern!r}")
@@ -161,7 +162,7 @@ class _Parser:
             raise self.unknown(operator, _FIELD_OPERATORS)
         raise self.fail(f"operators and plain keys are mixed: {operator!r} is no operator")
 
-    def several(self, key: str, operator: str, operand: Any) -> nodes.Node:
+    def several(self, key: str, operator: str, operand: Any) -> tree.Node:
         operand = operand.tolist() if hasattr(operand, "tolist") else operand
         if not isinstance(operand, list | tuple | set | frozenset):
             raise self.fail(f"{operator!r} takes a list of values, not {operand!r}")
@@ -179,30 +180,30 @@ class _Parser:
                 found.append(value)
         return _LISTS[operator](key, found)
 
-    def regex(self, key: str, operand: Any, options: Any) -> nodes.Node:
+    def regex(self, key: str, operand: Any, options: Any) -> tree.Node:
         if isinstance(operand, re.Pattern):
             if options:
                 raise self.fail("a compiled regular expression has its options with it; leave '$options' out")
             return self.pattern(key, operand)
         return self.checked(lambda: nodes.Regex(key, operand, "" if options is None else options))
 
-    def pattern(self, key: str, pattern: re.Pattern[Any]) -> nodes.Node:
+    def pattern(self, key: str, pattern: re.Pattern[Any]) -> tree.Node:
         return self.checked(lambda: nodes.Regex(key, pattern.pattern, regex_options(pattern)))
 
-    def checked(self, make: Callable[[], nodes.Node]) -> nodes.Node:
+    def checked(self, make: Callable[[], tree.Node]) -> tree.Node:
         try:
             return make()
         except InvalidQuery as error:
             raise self.fail(str(error)) from error
 
-    def negation(self, key: str, operand: Any) -> nodes.Node:
+    def negation(self, key: str, operand: Any) -> tree.Node:
         if isinstance(operand, re.Pattern):
-            return nodes.Not(self.pattern(key, operand))
+            return tree.Not(self.pattern(key, operand))
         if not isinstance(operand, Mapping) or not _has_operators(operand):
             raise self.fail(f"'$not' takes operators, such as {{'$not': {{'$gt': 5}}}}, not {operand!r}")
-        return nodes.Not(self.operators(key, operand))
+        return tree.Not(self.operators(key, operand))
 
-    def elem_match(self, key: str, operand: Any) -> nodes.Node:
+    def elem_match(self, key: str, operand: Any) -> tree.Node:
         if not isinstance(operand, Mapping):
             raise self.fail(f"'$elemMatch' takes a query or operators, not {operand!r}")
         if _has_operators(operand) and next(iter(operand)) not in _TOP_OPERATORS:
@@ -223,7 +224,7 @@ def _has_operators(value: Mapping[Any, Any]) -> bool:
     return any(isinstance(key, str) and key.startswith("$") for key in value)
 
 
-def parse_mapping(query: Mapping[str, Any]) -> nodes.Node:
+def parse_mapping(query: Mapping[str, Any]) -> tree.Node:
     """The tree of a MongoDB query.
 
     Raises

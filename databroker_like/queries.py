@@ -10,10 +10,8 @@ from typing import Any
 from databroker_like._human_time import local_timezone, timestamp, timezone_named
 from databroker_like._query_nodes import (
     All,
-    And,
     ElemMatch,
     Eq,
-    Everything,
     Exists,
     Gt,
     Gte,
@@ -21,16 +19,13 @@ from databroker_like._query_nodes import (
     Lt,
     Lte,
     Ne,
-    Node,
-    Not,
     NotIn,
-    Or,
     Prefix,
     Regex,
     Size,
-    Text,
 )
 from databroker_like._query_parser import parse_mapping
+from databroker_like._query_tree import And, Everything, Node, Not, Or, Text
 from databroker_like.errors import Invalid, InvalidQuery
 
 __all__ = [

@@ -60,8 +60,8 @@ class Document(dict[str, Any]):
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotMutable(f"a {type(self).__name__} cannot be changed; to_dict() makes a copy of it that can")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     @classmethod
     def fromkeys(cls, iterable: Iterable[str], value: Any = None) -> Document:  # type: ignore[override]

@@ -153,4 +153,5 @@ def _sample(array: Any) -> Any:
 
 
 def _typical(kind: str) -> Any:
-    return {"b": True, "i": 1, "u": 1, "f": 0.5, "U": "", "T": "", "S": b""}.get(kind, kind)
+    """A value of numpy's kind of dtype; for those that JSON does not have, an object of no JSON type."""
+    return {"b": True, "i": 1, "u": 1, "f": 0.5, "U": "", "T": ""}.get(kind, NotImplemented)
