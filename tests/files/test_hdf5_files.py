@@ -154,7 +154,7 @@ def test_a_group_in_place_of_a_dataset_is_said_to_be_one(tmp_path):
 
 
 def test_a_missing_file_names_its_path(tmp_path):
-    with pytest.raises(MissingFile, match="no file '.*nowhere.h5'"):
+    with pytest.raises(MissingFile, match=r"no file '.*nowhere\.h5'"):
         HDF5Array(tmp_path / "nowhere.h5", "data")[0]
 
 
