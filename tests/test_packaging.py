@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import contextlib
 import os
 import re
 import shutil
@@ -138,8 +139,10 @@ def test_metadata_has_every_extra_and_every_entry_point(built, installed):
 def test_every_entry_point_of_ours_resolves(group):
     text = _settings(ROOT)["options.entry_points"][group]
     for line in filter(None, text.splitlines()):
-        _, _, path = line.partition("=")
-        assert callable(registry.import_path(path.strip()))
+        name, _, path = map(str.strip, line.partition("="))
+        notice = pytest.warns(UserWarning) if name.startswith("databroker.") else contextlib.nullcontext()
+        with notice:
+            assert callable(registry.import_path(path))
 
 
 @pytest.mark.parametrize("package", sorted(registry.EXTRAS))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from databroker_like import registry
+
 if TYPE_CHECKING:
     from databroker_like.testing._drivers import DriverContract as DriverContract
     from databroker_like.testing._handlers import HandlerCase as HandlerCase
@@ -27,6 +29,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for package in ("pytest", "hypothesis"):
+        registry.require(package, f"inherit from {name}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
 
