@@ -153,7 +153,7 @@ class HandlerRegistry(MutableMapping[str, Any]):
 
     def _sources(self, *, rescan: bool = False) -> dict[str, Any]:
         if self._discovers and (self._offered is None or rescan):
-            self._offered = plugins(self._group, rescan=rescan)
+            self._offered = plugins(self._group)
         offered = {spec: p for spec, p in (self._offered or {}).items() if spec not in self._removed}
         return {**offered, **self._given}
 

@@ -68,7 +68,7 @@ class Plugin:
         return found
 
 
-def plugins(group: str = GROUP, *, rescan: bool = True) -> dict[str, tuple[Plugin, ...]]:
+def plugins(group: str = GROUP) -> dict[str, tuple[Plugin, ...]]:
     """The handlers that the installed distributions offer; none of them is imported.
 
     When several distributions offer a handler for one spec, the order is the same every time: first those that
@@ -79,8 +79,6 @@ def plugins(group: str = GROUP, *, rescan: bool = True) -> dict[str, tuple[Plugi
     ----------
     group : str
         The entry-point group, ``"databroker.handlers"`` by default.
-    rescan : bool
-        Look at the installed distributions again; True by default.
 
     Returns
     -------
@@ -89,7 +87,7 @@ def plugins(group: str = GROUP, *, rescan: bool = True) -> dict[str, tuple[Plugi
     """
     found = {
         Plugin(e.name, f"{e.module_name}:{e.object_name}" if e.object_name else e.module_name, _name(e.distro))
-        for e in entry_points(group, rescan=rescan)
+        for e in entry_points(group)
     }
     ordered = sorted(found, key=lambda p: (p.spec, p.distribution, p.path))
     grouped = {spec: tuple(offers) for spec, offers in itertools.groupby(ordered, key=lambda p: p.spec)}
