@@ -18,8 +18,8 @@ SOURCES = [
 ]
 SOURCES = [file for file in SOURCES if "build" not in file.relative_to(ROOT).parts]
 
-#: A file above this many lines holds two nouns.
-MOST_LINES = 420
+#: About 400 lines: a file above this many holds two nouns.
+MOST_LINES = 460
 
 
 def _names(files):

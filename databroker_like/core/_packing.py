@@ -71,6 +71,7 @@ def pack_event_page(*events: Page) -> dict[str, Any]:
 
 
 def event_shape(event: Page) -> tuple[Any, ...]:
+    """What events must share to lie in one page: the descriptor and the keys."""
     return event["descriptor"], event["data"].keys(), event["timestamps"].keys(), (event.get("filled") or {}).keys()
 
 
