@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,7 +185,7 @@ def equal_to(operand: Any) -> Test:
     return lambda value: value is not MISSING and _bracket(value) == bracket and _rank(value) == rank
 
 
-def among(operands: tuple[Any, ...]) -> Test:
+def among(operands: Iterable[Any]) -> Test:
     """Equality with one of several, by hash where they are many strings or numbers."""
     strings: set[str] = set()
     numbers_: set[float] = set()
