@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.files._lazy import ArrayInfo, LazyArray, View
+from databroker_like.files import ArrayInfo, LazyArray, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ class Squeezed(View):
 
     Examples
     --------
-    >>> from databroker_like.files._lazy import MemoryArray
+    >>> from databroker_like.files import MemoryArray
     >>> Squeezed(MemoryArray([[[1, 2]], [[3, 4]]]))[1].tolist()
     [3, 4]
     """

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from databroker_like.assets.handlers_base import HandlerBase
-from databroker_like.files._lazy import LazyArray, view
-from databroker_like.files.csv import CSVArray
+from databroker_like.files import CSVArray, LazyArray, view
 
 __all__ = ["CSVHandler"]
 

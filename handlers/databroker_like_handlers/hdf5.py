@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.assets.handlers_base import HandlerBase
 from databroker_like.errors import InvalidFile
-from databroker_like.files._lazy import ArrayInfo, LazyArray, Sliced, stack
-from databroker_like.files.hdf5 import HDF5Array
+from databroker_like.files import ArrayInfo, HDF5Array, LazyArray, Sliced, slices, stack
 from databroker_like_handlers._names import NumberedFiles
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ class _Seconds(LazyArray):
 
     def _read(self, handle: Any, out: np.ndarray, box: tuple[range, ...]) -> None:
         whole = self.seconds[()] + self.nanoseconds[()] * 1e-9
-        out[...] = whole.reshape(self.shape)[tuple(slice(r.start, r.stop, r.step) for r in box)]
+        out[...] = whole.reshape(self.shape)[slices(box)]
 
 
 class AreaDetectorHDF5TimestampHandler(HandlerBase):

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from databroker_like.assets.handlers_base import HandlerBase
-from databroker_like.files._lazy import LazyArray
-from databroker_like.files.npy import NPYArray
+from databroker_like.files import LazyArray, NPYArray
 
 __all__ = ["NumpySeqHandler"]
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import InvalidFile
-from databroker_like.files._lazy import ArrayInfo, LazyArray
-from databroker_like.files._translate import reading
+from databroker_like.files import ArrayInfo, LazyArray, reading, slices
 from databroker_like_handlers._names import NumberedFiles
 from databroker_like_handlers._single import Squeezed
 
@@ -103,7 +102,7 @@ class SPEArray(LazyArray):
         return ArrayInfo(handle.shape, handle.dtype, (1, *handle.shape[1:]))
 
     def _read(self, handle: np.ndarray, out: np.ndarray, box: tuple[range, ...]) -> None:
-        out[...] = handle[tuple(slice(r.start, r.stop, r.step) for r in box)]
+        out[...] = handle[slices(box)]
 
 
 class AreaDetectorSPEHandler(NumberedFiles):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from databroker_like.files._lazy import LazyArray, stack
-from databroker_like.files.tiff import TIFFArray
+from databroker_like.files import LazyArray, TIFFArray, stack
 from databroker_like_handlers._names import NumberedFiles
 from databroker_like_handlers._single import Squeezed
 
