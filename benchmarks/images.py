@@ -1,0 +1,71 @@
+"""Frames in HDF5 files: all of them into memory, and one lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import FRAMES, camera_run, streamed_run
+from benchmarks.measure import Row, best_of
+
+__all__ = ["rows"]
+
+
+def all_frames(path: Path) -> Any:
+    """The anchor: h5py reads the dataset whole."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return file["entry/data/data"][:]
+
+
+def one_frame(path: Path) -> Any:
+    """The anchor: h5py opens the file and reads one frame."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return file["entry/data/data"][100]
+
+
+def rows(folder: Path, *, times: int = 5) -> Iterator[Row]:
+    """The rows of the table that are about images."""
+    from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
+
+    makers: dict[str, Callable[[Path], Path]] = {"resource/datum": camera_run, "stream_resource": streamed_run}
+    for way, make in makers.items():
+        path = make(folder / way.replace("/", "-"))
+        images = path.with_name("images.h5")
+        catalog = BlueskyJSONLCatalog(str(path))
+
+        def read(catalog: Any = catalog) -> Any:
+            return catalog[-1].primary.read()["img"].values
+
+        assert (read()[:, 0].reshape(FRAMES) == all_frames(images)).all()
+        anchor = best_of(times, all_frames, before=lambda images=images: images)  # type: ignore[misc]
+        cost = best_of(times, read)
+        yield Row(
+            f"200 HDF5 frames of 512 x 512 uint16 into memory, {way}",
+            cost / anchor,
+            1.2,
+            "times",
+            f"{cost * 1e3:.0f} ms; h5py {anchor * 1e3:.0f} ms",
+        )
+        lazy = catalog[-1].primary.to_dask()["img"]
+
+        def many_frames(lazy: Any = lazy) -> None:
+            for _ in range(100):
+                lazy[100].values  # noqa: B018  reading it is the work
+
+        def many_anchors(images: Path = images) -> None:
+            for _ in range(100):
+                one_frame(images)
+
+        anchor, cost = best_of(times, many_anchors) / 100, best_of(times, many_frames) / 100
+        yield Row(
+            f"one HDF5 frame of 200 lazily, {way}",
+            cost / anchor,
+            2,
+            "times",
+            f"{cost * 1e3:.2f} ms; h5py {anchor * 1e3:.2f} ms",
+        )
