@@ -140,8 +140,8 @@ def test_every_entry_point_of_ours_resolves(group):
     text = _settings(ROOT)["options.entry_points"][group]
     for line in filter(None, text.splitlines()):
         name, _, path = map(str.strip, line.partition("="))
-        notice = pytest.warns(UserWarning, match="is taken from databroker_like") if name.startswith("databroker.") else contextlib.nullcontext()
-        with notice:
+        old = name.startswith("databroker.")
+        with pytest.warns(UserWarning, match="is taken from") if old else contextlib.nullcontext():
             assert callable(registry.import_path(path))
 
 
