@@ -120,7 +120,7 @@ class DocumentCache(event_model.DocumentRouter):
         """Take a datum."""
         self.datum_page(pack_datum_page(doc))
 
-    def datum_page(self, doc: Doc) -> None:  # type: ignore[override]
+    def datum_page(self, doc: Doc) -> None:
         """Take a page of datums."""
         resource = doc["resource"]
         if resource not in self._datums:

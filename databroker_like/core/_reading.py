@@ -106,9 +106,8 @@ class StreamReading:
                 continue
             try:
                 if str(data_key.get("external", "")).startswith("STREAM:"):
-                    column = self._streamed(descriptor, key, data_key)
-                    if column is not None:
-                        streamed[key] = column
+                    if self.field == "data":
+                        streamed[key] = self._streamed(descriptor, key, data_key)
                 elif not pages:
                     columns[key] = _dask(empty_column(descriptor, key, self.field), lazy)
                 else:
@@ -116,17 +115,46 @@ class StreamReading:
             except (MissingFile, NoSuchHandler, NoSuchColumn) as error:
                 failed[key] = error
         if streamed:
-            count, times = self._aligned(streamed, count, times, bool(pages))
-            for key, array in streamed.items():
-                part = array if array.shape[0] == count else view(array, slice(0, count))
-                try:
-                    columns[key] = self._materialized(part, lazy)
-                except (MissingFile, NoSuchHandler) as error:
-                    failed[key] = error
-            if times is not None and pages and len(times) > count:
-                times = times[:count]
-            columns = {key: column[:count] for key, column in columns.items()}
+            _, times = self._with_streamed(streamed, count, times, columns, failed, lazy)
         return Part(descriptor, times, columns)
+
+    def _with_streamed(
+        self,
+        streamed: dict[str, LazyArray],
+        count: int,
+        times: np.ndarray | None,
+        columns: dict[str, Any],
+        failed: dict[str, Exception],
+        lazy: bool,
+    ) -> tuple[int, np.ndarray | None]:
+        """Bring streams of external data and events to one number of rows."""
+        lengths = {key: array.rows if array.rows is not None else len(array) for key, array in streamed.items()}
+        rows = {"events": count, **lengths} if count else lengths
+        if any(rows.values()):
+            # Nothing was announced of these yet, which is no reason to show nothing of the others.
+            for key in [key for key, length in lengths.items() if not length]:
+                failed[key] = NoSuchColumn(f"no stream_datum document has announced any data of {key!r}")
+                del streamed[key], rows[key]
+        if not count and any(rows.values()):
+            times = None
+            for key in columns:
+                failed[key] = NoSuchColumn(f"there are no events, in which the values of {key!r} would be")
+            columns.clear()
+        if len(set(rows.values())) > 1 and self.finished:
+            said = ", ".join(f"{key!r} {n}" for key, n in rows.items())
+            tell(
+                f"{self.where}: columns have different numbers of rows ({said}); only the rows that all have are given"
+            )
+        count = min(rows.values(), default=0)
+        for key, array in streamed.items():
+            part = array if lengths[key] == count else view(array, slice(0, count))
+            try:
+                columns[key] = self._materialized(part, lazy)
+            except (MissingFile, NoSuchHandler) as error:
+                failed[key] = error
+        for key in columns:
+            columns[key] = columns[key][:count]
+        return count, times if times is None else times[:count]
 
     def _column(
         self, descriptor: Doc, key: str, data_key: Doc, rows: EventRows, pages: list[Doc], count: int, lazy: bool
@@ -181,10 +209,8 @@ class StreamReading:
 
     # -- streams of external data ---------------------------------------------------------------------------------
 
-    def _streamed(self, descriptor: Doc, key: str, data_key: Doc) -> LazyArray | None:
-        """The column of a data key that stream_resource and stream_datum documents describe; None without any."""
-        if self.field == "timestamps":
-            return None
+    def _streamed(self, descriptor: Doc, key: str, data_key: Doc) -> LazyArray:
+        """The column of a data key that stream_resource and stream_datum documents describe."""
         resources = [doc for doc in self.source.get_stream_resources() if doc.get("data_key") == key]
         datums = [
             datum
@@ -192,33 +218,8 @@ class StreamReading:
             for datum in self.source.get_stream_datums(resource["uid"])
             if datum["descriptor"] == descriptor["uid"]
         ]
-        if not datums:
-            return None
-        used = {datum["stream_resource"] for datum in datums}
-        resources = [doc for doc in resources if doc["uid"] in used]
         root_map = getattr(self.opener, "root_map", None) or getattr(self.source.get_filler, "root_map", None) or {}
         return stream_column(key, data_key, resources, datums, root_map=root_map)
-
-    def _aligned(
-        self, streamed: Mapping[str, LazyArray], count: int, times: np.ndarray | None, has_events: bool
-    ) -> tuple[int, np.ndarray | None]:
-        """How many rows there are of everything."""
-        lengths = {key: array.rows if array.rows is not None else len(array) for key, array in streamed.items()}
-        shortest = min(lengths.values())
-        if not has_events:
-            longest = max(lengths.values())
-            if shortest != longest and self.finished:
-                self._uneven(lengths)
-            return shortest, None
-        if {*lengths.values(), count} != {count} and self.finished:
-            self._uneven({**lengths, "events": count})
-        return min(shortest, count), times
-
-    def _uneven(self, lengths: Mapping[str, int]) -> None:
-        said = ", ".join(f"{key!r} {n}" for key, n in lengths.items())
-        tell(
-            f"{self.where}: the columns have different numbers of rows ({said}); only the rows that all have are given",
-        )
 
     def _tell(self, key: str, error: Exception) -> None:
         if self.include is not None and key in self.include:

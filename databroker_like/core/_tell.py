@@ -21,4 +21,4 @@ def tell(message: str) -> None:
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "databroker_like":
         frame = frame.f_back
         level += 1
-    warnings.warn(message, UserWarning, stacklevel=level - 1)
+    warnings.warn(message, UserWarning, stacklevel=level)
