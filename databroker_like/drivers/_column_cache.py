@@ -27,8 +27,8 @@ from databroker_like.errors import InvalidDocument
 
 __all__ = ["ColumnCache"]
 
-_MAGIC = b"dblc-01\n"
-_HEADER = struct.Struct("<8sQQLL")
+_MAGIC = b"dblc-02\n"
+_HEADER = struct.Struct("<8sQQL")
 _BLOCK = 1 << 13  # 64-bit words
 _PAGE_COLUMNS = ("data", "timestamps", "filled", "datum_kwargs")
 
@@ -61,7 +61,7 @@ class ColumnCache:
                 header = file.read(_HEADER.size)
                 if len(header) != _HEADER.size:
                     return None
-                magic, table_size, body_size, table_sum, body_sum = _HEADER.unpack(header)
+                magic, table_size, body_size, table_sum = _HEADER.unpack(header)
                 if magic != _MAGIC or os.fstat(file.fileno()).st_size != _HEADER.size + table_size + body_size:
                     return None
                 raw = file.read(table_size)
@@ -71,7 +71,7 @@ class ColumnCache:
                 if table["of"] != [path, file_format.name, *signature]:
                     return None
                 body = file.read(body_size)
-            if len(body) != body_size or _checksum(body) != body_sum:
+            if len(body) != body_size or not _holds(body, table["parts"]):
                 return None
             os.utime(place)  # it was used just now
         except OSError:
@@ -83,24 +83,27 @@ class ColumnCache:
         """Keep the runs of a file; nothing happens where they cannot be kept."""
         pack = _Packer(file_format)
         try:
-            table = {"of": [path, file_format.name, *signature], "runs": {u: pack.run(r) for u, r in runs.items()}}
+            table = {
+                "of": [path, file_format.name, *signature],
+                "runs": {uid: pack.run(run) for uid, run in runs.items()},
+                "parts": pack.checked,
+            }
             raw = orjson.dumps(table)
         except (InvalidDocument, orjson.JSONEncodeError):  # something only the file's own encoding holds
             return
-        body = b"".join(pack.parts)
-        if len(body) * 4 > self.most_bytes:
+        if pack.size * 4 > self.most_bytes:
             return
         place = self.path(path, file_format)
-        header = _HEADER.pack(_MAGIC, len(raw), len(body), zlib.crc32(raw), _checksum(body))
+        header = _HEADER.pack(_MAGIC, len(raw), pack.size, zlib.crc32(raw))
         with contextlib.suppress(OSError):  # a full or read-only cache costs time, not answers
             place.parent.mkdir(parents=True, exist_ok=True)
-            self._make_room(place.parent, len(body))
+            self._make_room(place.parent, pack.size)
             descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=".new-")
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(header)
                     file.write(raw)
-                    file.write(body)
+                    file.writelines(pack.parts)
                 os.replace(temporary, place)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -123,28 +126,41 @@ class ColumnCache:
             total -= freed
 
 
-def _checksum(body: bytes) -> int:
-    """As sure as a CRC, ten times faster: the sum of each block of words, and the CRC of the sums."""
+def _checksum(part: Any) -> int:
+    """Ten times faster than a CRC: the sum of each block of words, and the CRC of the sums."""
     import numpy
 
-    words = numpy.frombuffer(body, dtype="<u8", count=len(body) // 8)
+    words = numpy.frombuffer(part, dtype="<u8", count=len(part) // 8)
     whole = len(words) // _BLOCK * _BLOCK
     sums = words[:whole].reshape(-1, _BLOCK).sum(axis=1, dtype="<u8").tobytes()
-    return zlib.crc32(body[whole * 8 :], zlib.crc32(sums))
+    return zlib.crc32(part[whole * 8 :], zlib.crc32(sums))
+
+
+def _holds(body: bytes, checked: list[tuple[int, int]]) -> bool:
+    """Whether each part of the body is what was kept."""
+    view, begin = memoryview(body), 0
+    for size, checksum in checked:
+        if _checksum(view[begin : begin + size]) != checksum:
+            return False
+        begin += size
+    return begin == len(body)
 
 
 class _Packer:
     def __init__(self, file_format: FileFormat) -> None:
         self._format = file_format
-        self.parts: list[bytes] = []
-        self._size = 0
+        self.parts: list[Any] = []
+        self.checked: list[tuple[int, int]] = []
+        self.size = 0
 
-    def _put(self, raw: bytes) -> tuple[int, int]:
-        begin = self._size
-        padded = raw + bytes(-len(raw) % 8)  # arrays begin at whole words
-        self.parts.append(padded)
-        self._size += len(padded)
-        return begin, len(raw)
+    def _put(self, raw: Any) -> tuple[int, int]:
+        begin, size = self.size, len(raw)
+        if size % 8:  # arrays begin at whole words
+            raw = bytes(raw) + bytes(-size % 8)
+        self.parts.append(raw)
+        self.checked.append((len(raw), _checksum(raw)))
+        self.size += len(raw)
+        return begin, size
 
     def value(self, value: Any) -> tuple[int, int]:
         return self._put(self._format.encode("value", {"value": value}))
@@ -182,7 +198,7 @@ class _Packer:
             except UnicodeEncodeError:
                 pass
         array = numpy.ascontiguousarray(column)
-        return ["array", *self._put(array.tobytes()), array.dtype.str, array.shape]
+        return ["array", *self._put(array.reshape(-1).view("u1").data), array.dtype.str, array.shape]
 
 
 class _Unpacker:

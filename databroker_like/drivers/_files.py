@@ -11,6 +11,7 @@ from typing import Any
 
 from databroker_like.core._collection import RunCollection
 from databroker_like.core._source import RunSource
+from databroker_like.drivers._calm import calm
 from databroker_like.drivers._fields import top_level_fields
 from databroker_like.drivers._format import FileFormat
 from databroker_like.drivers._index import Entry, Index, Row, rows_of
@@ -69,8 +70,11 @@ class FileCollection(RunCollection):
 
     def refresh(self) -> None:
         """Look which files there are, and read those that are new or changed."""
-        if self._watch is not None and not self._uncertain and self._watch.is_quiet():
-            return
+        if self._watch is None or self._uncertain or not self._watch.is_quiet():
+            with calm():
+                self._look_again()
+
+    def _look_again(self) -> None:
         is_first = self._listing is None
         known = self._index.load() if is_first else self._entries
         if self._watch is None and self._is_worth_watching(known):

@@ -93,6 +93,14 @@ class Reader(ABC):
         self.span = (offset, 0)
         self.can_append = True
 
+    def batches(self) -> Iterator[list[tuple[str, Doc]]]:
+        """The documents as lists of some, which is faster; `offset` stands after the list before."""
+        for pair in self:
+            yield [pair]
+
+    def stopped_at(self, position: int) -> None:  # noqa: B027 - a list of one needs nothing
+        """Say that the document at a position of the last batch was not taken."""
+
     @property
     @abstractmethod
     def where(self) -> str: ...

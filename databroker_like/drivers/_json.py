@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import orjson
@@ -14,6 +14,7 @@ from databroker_like.errors import InvalidDocument, InvalidFile
 __all__ = ["JSONFormat"]
 
 Doc = Mapping[str, Any]
+_BATCH = 1 << 18
 _SPACE = b" \t\r\n"
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -77,47 +78,73 @@ class JSONFormat(FileFormat):
 
 
 class _JSONReader(Reader):
+    lines = True
+
+    def __init__(self, path: str, offset: int = 0) -> None:
+        super().__init__(path, offset)
+        self._batch: list[bytes] = []
+
     @property
     def where(self) -> str:
         return f"line {self.number}" if self.lines else f"item {self.number}"
 
-    lines = True
-
     def __iter__(self) -> Iterator[tuple[str, Doc]]:
         with open_file(self.path) as file:
-            self.can_append = not is_gzipped(file)
-            if self.offset == 0 and _is_list(file):
-                self.lines = self.can_append = False
-                yield from self._items(file)
-                return
-            file.seek(self.offset)
-            yield from self._lines(file)
-
-    def _lines(self, file: IO[bytes]) -> Iterator[tuple[str, Doc]]:
-        loads = orjson.loads
-        for line in iter(lambda: file.readline(MAX_DOCUMENT), b"") if is_gzipped(file) else file:
-            self.number += 1
-            if line[0] == 32:  # a space: see JSONFormat.encode
-                pair = self._slowly(line)
+            if self._begin(file):
+                yield from self._lines(file)
             else:
-                try:
-                    pair = loads(line)
-                except orjson.JSONDecodeError:
-                    pair = self._slowly(line)
+                yield from self._items(file)
+
+    def batches(self) -> Iterator[list[tuple[str, Doc]]]:
+        with open_file(self.path) as file:
+            if not self._begin(file):
+                yield list(self._items(file))
+                return
+            while lines := file.readlines(_BATCH):
+                pairs = _all_at_once(lines)
+                if pairs is None:
+                    # Something is not as it is nearly always: line by line from here to the end of the batch.
+                    for pair in self._lines(lines):
+                        yield [pair]
+                    continue
+                self._batch = lines
+                yield pairs
+                self.number += len(lines)
+                self.offset += sum(map(len, lines))
+                self._batch = []
+
+    def stopped_at(self, position: int) -> None:
+        if self._batch:
+            self.number += position + 1
+            self.offset += sum(map(len, self._batch[:position]))
+
+    def _begin(self, file: IO[bytes]) -> bool:
+        """Go where reading begins; whether the file is of lines."""
+        self.can_append = not is_gzipped(file)
+        if self.offset == 0 and _is_list(file):
+            self.lines = self.can_append = False
+        else:
+            file.seek(self.offset)
+        return self.lines
+
+    def _lines(self, lines: Iterable[bytes]) -> Iterator[tuple[str, Doc]]:
+        for line in lines:
+            if len(line) > MAX_DOCUMENT:
+                raise InvalidFile(f"line {self.number + 1} is longer than {MAX_DOCUMENT} bytes")
+            self.number += 1
+            pair = self._slowly(line)
             if pair is not None:
-                try:
-                    name, doc = pair
-                except (TypeError, ValueError):
-                    raise InvalidFile(f"{self.where} is not [name, document]") from None
+                if type(pair) is not list or len(pair) != 2 or type(pair[1]) is not dict:
+                    raise InvalidFile(f"{self.where} is not [name, document]")
                 self.span = self.offset, len(line)
-                yield name, doc
+                yield pair[0], pair[1]
             elif not line.endswith(b"\n") and line.strip():
                 self.number -= 1
                 return
             self.offset += len(line)
 
     def _slowly(self, line: bytes) -> Any:
-        """A line that orjson does not take; None when it is blank, or the last one and not yet whole."""
+        """What is in a line; None when it is blank, or the last one and not yet whole."""
         if not line.strip():
             return None
         try:
@@ -139,6 +166,22 @@ class _JSONReader(Reader):
                 raise InvalidFile(f"{self.where} is not [name, document]")
             yield item[0], item[1]
         self.offset = len(content)
+
+
+def _all_at_once(lines: list[bytes]) -> list[Any] | None:
+    """The documents of whole lines; None when one of them needs a closer look."""
+    if lines[0][:1] == b" ":  # see JSONFormat.encode
+        return None
+    joined = b",".join(lines)
+    if b"\n, " in joined:
+        return None
+    try:
+        pairs = orjson.loads(b"[" + joined + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    if len(pairs) != len(lines) or set(map(type, pairs)) != {list} or set(map(len, pairs)) != {2}:
+        return None
+    return pairs  # type: ignore[no-any-return]
 
 
 def _is_list(file: IO[bytes]) -> bool:

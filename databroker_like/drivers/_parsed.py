@@ -6,9 +6,11 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from operator import length_hint
 
+from databroker_like.drivers._calm import calm
 from databroker_like.drivers._column_cache import ColumnCache
-from databroker_like.drivers._format import SMALL, FileFormat, is_gzipped, open_file
+from databroker_like.drivers._format import SMALL, FileFormat, Reader, is_gzipped, open_file
 from databroker_like.drivers._runs import RunData, RunsBuilder
 from databroker_like.drivers._scan import Listing, Signature, signature
 from databroker_like.errors import InvalidDocument, InvalidFile, MissingFile, NoSuchRun
@@ -63,7 +65,8 @@ class ParsedFile:
         self._decoded_at = time.time_ns()
         reader = self._format.reader(self.path, self._offset)
         try:
-            self._builder.feed(reader)
+            with calm():
+                self._take(reader)
         except (InvalidFile, InvalidDocument) as error:
             self.problem = str(error) if isinstance(error, InvalidFile) else f"{reader.where}: {error}"
         except (EOFError, OSError) as error:
@@ -72,6 +75,15 @@ class ParsedFile:
         self.signature = now
         self._ends = self._read_ends(self._offset)
         self._runs.clear()
+
+    def _take(self, reader: Reader) -> None:
+        for batch in reader.batches():
+            left = iter(batch)
+            try:
+                self._builder.feed(left)
+            except InvalidDocument:
+                reader.stopped_at(len(batch) - length_hint(left) - 1)
+                raise
 
     def restore(self, cache: ColumnCache, now: Signature) -> bool:
         """Take what another process decoded, when that is this file as it is now."""

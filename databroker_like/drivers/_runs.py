@@ -177,6 +177,20 @@ class _Events:
         self.times: list[float] = []
         self.seq_nums: list[int] = []
 
+    @property
+    def open(self) -> tuple[Any, ...]:
+        """What a loop over events needs at hand, until the page is closed."""
+        return (
+            self.data.keys,
+            self.timestamps.keys,
+            self.filled_keys,
+            self.uids,
+            self.times,
+            self.seq_nums,
+            self.data.extend,
+            self.timestamps.extend,
+        )
+
     def reshape(self, doc: Doc) -> None:
         """Begin a new page, because a row of other keys comes, or because this one is full."""
         if self.uids:
@@ -354,29 +368,35 @@ class RunsBuilder:
             When one is of no kind, or belongs to no run; those before it are kept.
         """
         events = self._events
+        of = object()  # the descriptor that the names below belong to
         for name, doc in documents:
             try:
-                if name == "event":
-                    stream = events[doc["descriptor"]]
-                    # Written out, not called: this is the one pass per document.
-                    data, timestamps, filled = doc["data"], doc["timestamps"], doc.get("filled")
-                    uid, time, seq_num = doc["uid"], doc["time"], doc["seq_num"]
-                    if (
-                        list(data) != stream.data.keys
-                        or list(timestamps) != stream.timestamps.keys
-                        or (None if filled is None else list(filled)) != stream.filled_keys
-                        or len(stream.uids) >= CHUNK
-                    ):
-                        stream.reshape(doc)
-                    stream.data.extend(data.values())
-                    stream.timestamps.extend(timestamps.values())
-                    if filled:
-                        stream.filled.extend(filled.values())
-                    stream.uids.append(uid)
-                    stream.times.append(time)
-                    stream.seq_nums.append(seq_num)
-                else:
+                if name != "event":
                     _TAKE[name](self, doc)
+                    of = None
+                    continue
+                # Written out, not called: this is the one pass per document.
+                data, timestamps, filled = doc["data"], doc["timestamps"], doc.get("filled")
+                uid, time, seq_num = doc["uid"], doc["time"], doc["seq_num"]
+                if doc["descriptor"] != of:
+                    of = doc["descriptor"]
+                    stream = events[of]
+                    data_keys, timestamp_keys, filled_keys, uids, times, seq_nums, more_data, more_times = stream.open
+                if (
+                    list(data) != data_keys
+                    or list(timestamps) != timestamp_keys
+                    or (None if filled is None else list(filled)) != filled_keys
+                    or len(uids) >= CHUNK
+                ):
+                    stream.reshape(doc)
+                    data_keys, timestamp_keys, filled_keys, uids, times, seq_nums, more_data, more_times = stream.open
+                more_data(data.values())
+                more_times(timestamps.values())
+                if filled:
+                    stream.filled.extend(filled.values())
+                uids.append(uid)
+                times.append(time)
+                seq_nums.append(seq_num)
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise _misfit(name, doc, error) from error
 
