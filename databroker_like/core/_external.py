@@ -11,7 +11,7 @@ from databroker_like.core._pages import scalars
 from databroker_like.core._rows import EventRows
 from databroker_like.core._source import RunSource
 from databroker_like.core._transforms import apply_transform
-from databroker_like.errors import InvalidFile, NoSuchDocument
+from databroker_like.errors import Invalid, InvalidFile, NoSuchDocument
 from databroker_like.files._lazy import ArrayInfo, LazyArray, stack
 
 if TYPE_CHECKING:
@@ -205,10 +205,13 @@ class ExternalColumn(LazyArray):
     def _read_lazy(
         self, values: list[LazyArray], out: np.ndarray, rest: tuple[slice, ...], frame: tuple[int, ...], first: int
     ) -> None:
-        together = stack(values)
         try:
-            together.read_into(out, (slice(None), *rest))
-        except InvalidFile:
+            if len(values) == 1:
+                # One value is read in one opening of its file; a stack looks at it first.
+                values[0].read_into(out[0, ...], rest)
+            else:
+                stack(values).read_into(out, (slice(None), *rest))
+        except Invalid:
             # Whether it is the shapes that differ is looked at only now: it costs opening every file.
             for i, value in enumerate(values):
                 self._check(value.shape, frame, first + i)

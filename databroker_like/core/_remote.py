@@ -22,7 +22,14 @@ def _not_here(what: str, url: str) -> NoReturn:
     )
 
 
-class RemoteBlueskyRun(NotPersisted, CatalogBase):
+class _TakesAnything(type(CatalogBase)):  # type: ignore[misc]
+    """Makes an object as Python does: what a server says more of a run is passed over."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return type.__call__(cls, *args, **kwargs)
+
+
+class RemoteBlueskyRun(NotPersisted, CatalogBase, metaclass=_TakesAnything):
     """A run that a server has.
 
     Parameters
@@ -70,6 +77,19 @@ class RemoteBlueskyRun(NotPersisted, CatalogBase):
 
     def _make_entries_container(self) -> Mapping[str, Any]:
         return _Nothing(self)
+
+    def configure_new(self, **kwargs: Any) -> Any:
+        """This run; or, with arguments, a new one with those changed."""
+        if not kwargs:
+            return self
+        given = {"http_args": self.http_args, "name": self.name, "parameters": self.parameters}
+        return type(self)(**{"url": self.url, "metadata": self.metadata, **given, **kwargs})
+
+    __call__ = get = configure_new
+
+    def __getattr__(self, name: str) -> Any:
+        # A catalog looks for attributes among its members, which are elsewhere.
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def documents(self, *, fill: str, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
         """The documents of the run, which this release does not fetch."""
@@ -173,7 +193,8 @@ class RemoteBlueskyEventStream(NotPersisted, DataSource):
         """This stream; or, with arguments, a new one with those changed."""
         if not kwargs:
             return self
-        return type(self)(*self._captured_init_args, **{**self._captured_init_kwargs, **kwargs})
+        given = {"headers": self.headers, "name": self.name, "parameters": self.parameters}
+        return type(self)(**{"url": self.url, "metadata": self.metadata, **given, **kwargs})
 
     __call__ = get = configure_new
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from databroker_like import registry
-from databroker_like.core._documents import check_fill, run_documents
+from databroker_like.core._documents import FILLS, check_fill, run_documents
 from databroker_like.core._external import DatumTable
 from databroker_like.core._filler import HandlerCache, opener_of
 from databroker_like.core._header import Header
@@ -91,6 +90,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
             source = RunSource.from_getters(**{name: _callable(name, given[name]) for name in GETTERS})
         self._header = Header(source, parse_transforms(transforms))
         self._streams = _Streams(self)
+        self._fillers: _Fillers | None = None
         self._given: dict[str, Any] = {}
         super().__init__(**kwargs)
 
@@ -157,7 +157,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
     @property
     def fillers(self) -> Mapping[str, Any]:
         """``"yes"``, ``"no"``, ``"delayed"`` -> a filler of event-model; made when asked for."""
-        return _Fillers(self.source.get_filler)
+        if self._fillers is None:
+            self._fillers = _Fillers(self.source.get_filler)
+        return self._fillers
 
     def describe(self) -> dict[str, Any]:
         """What intake shows of a source: its name, container, driver, description and metadata."""
@@ -358,30 +360,27 @@ class _Streams(Mapping[str, Any]):
 
 
 class _Fillers(Mapping[str, Any]):
-    """The fillers of a run, each made when it is asked for."""
+    """The fillers of a run, each made when it is first asked for."""
 
     def __init__(self, get_filler: Callable[..., Any]) -> None:
         self._get_filler = get_filler
-
-    @functools.cached_property
-    def _makers(self) -> Mapping[str, Callable[[], Any]]:
-        return {
-            "yes": lambda: self._get_filler(coerce="force_numpy"),
-            "no": self._no_filler,
-            "delayed": lambda: self._get_filler(coerce="delayed"),
-        }
-
-    def _no_filler(self) -> Any:
-        import event_model
-
-        return event_model.NoFiller(self._get_filler(coerce="as_is").handler_registry, inplace=True)
+        self._made: dict[str, Any] = {}
 
     def __getitem__(self, fill: str) -> Any:
         check_fill(fill)
-        return self._makers[fill]()
+        if fill not in self._made:
+            self._made[fill] = self._make(fill)
+        return self._made[fill]
+
+    def _make(self, fill: str) -> Any:
+        if fill == "no":
+            import event_model
+
+            return event_model.NoFiller(self._get_filler(coerce="as_is").handler_registry, inplace=True)
+        return self._get_filler(coerce="delayed" if fill == "delayed" else "force_numpy")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
+        return iter(FILLS)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(FILLS)

@@ -63,7 +63,7 @@ class Recording:
                 "seq_num": number,
                 "time": float(number if time is None else time),
                 "data": data,
-                "timestamps": {key: number + 0.25 for key in data},
+                "timestamps": dict.fromkeys(data, number + 0.25),
                 "filled": dict.fromkeys(external, False),
                 **more,
             },
@@ -134,7 +134,7 @@ def recording() -> Recording:
     return Recording()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record() -> Callable[..., Recording]:
     """Makes runs that have begun."""
     return Recording

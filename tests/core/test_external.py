@@ -103,7 +103,7 @@ def test_a_missing_handler_costs_only_the_columns_that_need_it(images: Any) -> N
     images.handlers["OTHER"] = object
     stream = images.run.primary
     for reading in (stream.read, stream.to_dask):
-        with pytest.warns(UserWarning) as caught:
+        with pytest.warns(UserWarning, match="is left out") as caught:
             dataset = reading()
         assert list(dataset) == ["det"]
         assert len(caught) == 1
@@ -414,7 +414,7 @@ def test_the_delayed_coercion_is_taught_without_a_quarrel() -> None:
 
 def test_delayed_handlers_give_dask_arrays(images: Any) -> None:
     filler = images.get_filler()(coerce="delayed")
-    flow = [pair for pair in images.run.documents(fill="no")]
+    flow = list(images.run.documents(fill="no"))
     filled = [filler(name, doc)[1] for name, doc in flow]
     arrays = [doc["data"]["img"][0] for (name, _), doc in zip(flow, filled, strict=True) if name == "event_page"]
     assert all(isinstance(array, da.Array) for array in arrays)

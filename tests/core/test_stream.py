@@ -122,7 +122,7 @@ def test_a_wrong_declared_shape_is_told_once_and_the_data_is_right(recording: An
         recording.event(descriptor, {"a": [[1, 2], [3, 4]], "det": 1.0})
     stream = recording.run.primary
     for reading in (stream.read, stream.to_dask):
-        with pytest.warns(UserWarning) as caught:
+        with pytest.warns(UserWarning, match="was declared") as caught:
             dataset = reading()
         assert len(caught) == 1
         assert "'a' was declared with shape (5, 7) and its data has shape (2, 2)" in str(caught[0].message)
