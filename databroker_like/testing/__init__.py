@@ -14,22 +14,31 @@ if TYPE_CHECKING:
     from databroker_like.testing._drivers import DriverContract as DriverContract
     from databroker_like.testing._handlers import HandlerCase as HandlerCase
     from databroker_like.testing._handlers import HandlerContract as HandlerContract
+    from databroker_like.testing._lazy_arrays import LazyArrayContract as LazyArrayContract
 
 #: Name -> the file it lives in.
 _HOMES = {
     "DriverContract": "_drivers",
     "HandlerCase": "_handlers",
     "HandlerContract": "_handlers",
+    "LazyArrayContract": "_lazy_arrays",
 }
 
-__all__ = ["DriverContract", "HandlerCase", "HandlerContract"]
+#: File -> the optional packages it imports.
+_NEEDED = {
+    "_drivers": ("pytest", "hypothesis"),
+    "_handlers": ("pytest",),
+    "_lazy_arrays": ("pytest", "hypothesis"),
+}
+
+__all__ = ["DriverContract", "HandlerCase", "HandlerContract", "LazyArrayContract"]
 
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for package in ("pytest", "hypothesis"):
+    for package in _NEEDED[home]:
         registry.require(package, f"inherit from {name}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
