@@ -562,6 +562,15 @@ def test_text_is_searched_as_in_mongodb(text, expected):
         assert parse(query).matches(SAMPLE) is expected
 
 
+def test_text_is_found_in_numpy_s_strings_and_very_deep():
+    assert matches(TextQuery("gold"), {"x": numpy.array(["gold", "tin"]), "y": numpy.zeros(3)})
+    assert matches(TextQuery("gold"), {"x": numpy.str_("gold")})
+    deep = "gold"
+    for _ in range(5000):
+        deep = [deep]
+    assert matches(TextQuery("gold"), {"x": deep})
+
+
 def test_text_combines_with_other_conditions():
     assert matches({"$and": [TextQuery("gold"), {"scan_id": 7}]}, SAMPLE)
     assert not matches({"$and": [TextQuery("gold"), {"scan_id": 8}]}, SAMPLE)
