@@ -84,12 +84,23 @@ class TIFFArray(LazyArray):
             if not wanted:
                 continue
             if series.dataoffset is None:
-                for i, page in wanted:
-                    out[i, ...] = _page(series, page, count)[rest]
+                with self._decoding():
+                    for i, page in wanted:
+                        out[i, ...] = _page(series, page, count)[rest]
                 continue
             frames = _mapped(self.path, series, count)
             for i, page in wanted:
                 out[i, ...] = frames[page][rest]
+
+    @contextlib.contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, ImportError) as error:
+            if isinstance(error, ImportError) or "imagecodecs" in str(error):
+                # tifffile does without imagecodecs until a page is compressed in a way that needs it.
+                require("imagecodecs", f"read {self.path!r}, whose pages are compressed")
+            raise
 
 
 def _frames(file: Any, path: str) -> list[tuple[Any, int]]:

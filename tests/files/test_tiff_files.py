@@ -1,6 +1,7 @@
 """TIFF files read lazily: pages of one, and one file to a frame."""
 
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -165,3 +166,28 @@ def test_without_tifffile_the_error_has_the_command_that_installs_it(tmp_path, m
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(MissingExtra, match=r"databroker-like\[files\]"):
         TIFFArray(tmp_path / "a.tif")[0]
+
+
+NO_CODECS = """
+import sys
+sys.modules["imagecodecs"] = None
+from databroker_like.errors import MissingExtra
+from databroker_like.files.tiff import TIFFArray
+try:
+    TIFFArray(sys.argv[1])[0]
+except MissingExtra as error:
+    print(error)
+"""
+
+
+def test_without_the_codec_the_error_has_the_command_that_installs_it(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES[0], compression="zstd")
+    done = subprocess.run(
+        [sys.executable, "-c", NO_CODECS, str(tmp_path / "a.tif")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert "'imagecodecs' is needed to read" in done.stdout
+    assert "pip install 'databroker-like[files]'" in done.stdout
