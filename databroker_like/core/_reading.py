@@ -8,6 +8,7 @@ from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._dataset import Part, arrange, chosen_keys, configuration, empty_column
+from databroker_like.core._document import register_dask_tokens
 from databroker_like.core._external import DatumColumn, DatumTable, ExternalColumn, FilledColumn, RaggedFrames
 from databroker_like.core._filler import HandlerOpener, opener_of
 from databroker_like.core._pages import page_size, scalars
@@ -254,6 +255,7 @@ def _event_dask(column: LazyArray, chunks: tuple[int, ...] | None = None) -> Any
     import dask.array as da
     import numpy as np
 
+    register_dask_tokens()
     shape, dtype = column.shape, column.dtype
     if 0 in shape:
         chunks = shape
