@@ -50,6 +50,9 @@ class FileLogs:
         path = os.path.join(folder, uid + self._collection.format.suffix)
         try:
             os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise _not_writable(folder, error) from error
+        try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _CLOEXEC, 0o666)
         except FileExistsError as error:
             if not _is_blank(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -173,9 +174,12 @@ class FileFormat(ABC):
             problem = f"truncated: {error}"
         good = [pair for pair in runs.values() if _start_problem(pair[0]) is None]
         if not good and problem is None:
-            problem = "truncated: it ends in the middle of its first document" if self._any_content(path) else "empty"
-            if reader.number:
+            if not self._any_content(path):
+                problem = "empty"
+            elif reader.number or reader.offset:
                 problem = "it holds no start document"
+            else:
+                problem = "truncated: it ends in the middle of its first document"
         return Outline(good, problem)
 
     def _any_content(self, path: str) -> bool:
@@ -215,6 +219,6 @@ def _start_problem(doc: Any) -> str | None:
     if not isinstance(doc, Mapping) or not isinstance(doc.get("uid"), str) or not doc["uid"]:
         return "its start document has no uid"
     time = doc.get("time")
-    if isinstance(time, bool) or not isinstance(time, int | float):
+    if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
         return f"the start document of run {doc['uid']} has no time"
     return None
