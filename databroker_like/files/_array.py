@@ -47,7 +47,7 @@ class LazyArray(ABC):
     Examples
     --------
     >>> import numpy as np
-    >>> from databroker_like.files._wrappers import MemoryArray
+    >>> from databroker_like.files._memory import MemoryArray
     >>> frames = MemoryArray(np.arange(24).reshape(2, 3, 4))
     >>> frames.shape, frames.chunks, frames[1, ::2, -1].tolist()
     ((2, 3, 4), (2, 3, 4), [15, 23])

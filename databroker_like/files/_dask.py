@@ -37,7 +37,7 @@ def to_dask(lazy: LazyArray, chunks: Any = None) -> da.Array:
 
     Examples
     --------
-    >>> from databroker_like.files._wrappers import MemoryArray
+    >>> from databroker_like.files._memory import MemoryArray
     >>> to_dask(MemoryArray([[1, 2], [3, 4]])).sum().compute().item()
     10
     """

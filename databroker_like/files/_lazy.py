@@ -2,18 +2,9 @@
 
 from databroker_like.files._array import ArrayInfo, LazyArray
 from databroker_like.files._dask import to_dask
-from databroker_like.files._wrappers import (
-    Concatenated,
-    Grouped,
-    MemoryArray,
-    Sliced,
-    Stacked,
-    View,
-    Window,
-    concatenate,
-    stack,
-    view,
-)
+from databroker_like.files._memory import MemoryArray
+from databroker_like.files._stacks import Concatenated, Stacked, concatenate, stack
+from databroker_like.files._views import Grouped, Sliced, View, Window, view
 
 __all__ = [
     "ArrayInfo",
