@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from databroker_like import registry
 from databroker_like.core._collection import NoRuns, RunCollection
@@ -73,6 +73,7 @@ class Broker(CatalogBase):
     """
 
     name = "bluesky-run-catalog"
+    cat: Any
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class Broker(CatalogBase):
             filler_class = registry.import_path(filler_class)
         self._filler_class = filler_class
         self._query: Node = parse(query if query is not None else {})
-        self._runs = RunsHeld()
+        self._runs: RunsHeld[BlueskyRun] = RunsHeld()
         self._collection: RunCollection | None = None
         self._sink: RunSink | None = None
         super().__init__(**kwargs)
@@ -333,7 +334,7 @@ class Broker(CatalogBase):
     # -- what intake, pickle and dask ask
 
     def _make_entries_container(self) -> Mapping[str, Any]:
-        return _Entries(weakref.proxy(self))
+        return _Entries(cast("Broker", weakref.proxy(self)))
 
     def _identity(self) -> tuple[Any, ...]:
         kwargs = dict(self._captured_init_kwargs)
@@ -351,7 +352,7 @@ class Broker(CatalogBase):
             "named": (self.name, self.description),
         }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
         self._captured_init_args = state["args"]
         self._captured_init_kwargs = state["kwargs"]
         self.__init__(*state["args"], **state["kwargs"])  # type: ignore[misc]

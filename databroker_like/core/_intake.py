@@ -157,7 +157,7 @@ def _unknown(cls: type, unknown: set[str]) -> str:
     return f"{_kind(cls)} takes {', '.join(said)}; it takes {listed(accepted, most=30)}"
 
 
-class CatalogBase(Catalog, metaclass=_Checked):  # type: ignore[misc]
+class CatalogBase(Catalog, metaclass=_Checked):
     """An intake Catalog over a lazy mapping, whose members are the objects themselves."""
 
     _user_parameters: list[Any] = []
@@ -215,7 +215,7 @@ class CatalogBase(Catalog, metaclass=_Checked):  # type: ignore[misc]
         return (tuple(self._captured_init_args), dict(self._captured_init_kwargs))
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self._identity() == other._identity())  # type: ignore[attr-defined]
+        return self is other or (type(self) is type(other) and self._identity() == other._identity())
 
     def __hash__(self) -> int:
         texts = tuple(a for a in self._captured_init_args if isinstance(a, str))

@@ -6,7 +6,7 @@ import functools
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from fsspec.core import open_files, split_protocol
 from intake.catalog import Catalog, EntrypointsCatalog
@@ -64,7 +64,7 @@ def open_catalog(uri: str | os.PathLike[str] | Sequence[str] | None = None, **kw
         return cls(**kwargs) if uri is None else cls(uri, **kwargs)
     if uri is None:
         return Catalog(**kwargs)
-    places = [os.fspath(p) for p in (uri if isinstance(uri, list | tuple) else [uri])]
+    places = [os.fspath(cast("str", p)) for p in (uri if isinstance(uri, list | tuple) else [uri])]
     name, description = kwargs.pop("name", None), kwargs.pop("description", None)
     single = len(places) == 1 and "*" not in places[0] and places[0].endswith(_SUFFIXES)
     if single:
@@ -113,7 +113,7 @@ def _local(place: str) -> str:
     return str(split_protocol(place)[1])
 
 
-class CatalogFile(YAMLFileCatalog):  # type: ignore[misc]
+class CatalogFile(YAMLFileCatalog):
     """A catalog YAML file that is checked whenever it is read, and read again when it has changed.
 
     Parameters
@@ -185,7 +185,7 @@ def _entry_of(file: CatalogFile) -> LocalCatalogEntry:
     return entry
 
 
-class CatalogFiles(YAMLFilesCatalog):  # type: ignore[misc]
+class CatalogFiles(YAMLFilesCatalog):
     """Several catalog YAML files as one catalog; files that come, change and go are seen at once.
 
     Parameters
@@ -199,6 +199,7 @@ class CatalogFiles(YAMLFilesCatalog):  # type: ignore[misc]
     """
 
     name = "yaml_files_cat"
+    access: bool
 
     def __init__(self, path: Any, flatten: bool = True, **kwargs: Any) -> None:
         self._files: dict[str, CatalogFile] = {}

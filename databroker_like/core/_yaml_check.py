@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from databroker_like import registry
 from databroker_like.core import _yaml_templates
@@ -377,7 +377,7 @@ def _unchanged(doc: Any) -> Any:
     return doc
 
 
-def _ours(cls: type | None) -> bool:
+def _ours(cls: type | None) -> TypeGuard[type[CatalogBase]]:
     return cls is not None and issubclass(cls, CatalogBase)
 
 
