@@ -13,8 +13,8 @@ from typing import Any
 
 from databroker_like import registry
 from databroker_like.core._asset_paths import missing_file, resolve_path
-from databroker_like.core._handlers import HandlerRegistry, UndefinedAssetSpecification
-from databroker_like.errors import DatabrokerError, HandlerFailed, MissingFile
+from databroker_like.core._handlers import HandlerRegistry
+from databroker_like.errors import DatabrokerError, HandlerFailed, MissingFile, NoSuchHandler
 from databroker_like.files._lazy import LazyArray, to_dask
 
 __all__ = [
@@ -185,7 +185,7 @@ class HandlerOpener:
     def _look_up(self, resource: Doc) -> Any:
         try:
             return self.registry[resource["spec"]]
-        except UndefinedAssetSpecification:
+        except NoSuchHandler:
             raise
         except KeyError:
             raise HandlerRegistry(self.registry).undefined(resource["spec"], resource) from None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
-
-import event_model
+from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._plugins import (
     GROUP,
@@ -21,7 +19,11 @@ from databroker_like.core._plugins import (
     plugins,
     resolve,
 )
-from databroker_like.errors import Conflict, NoSuchHandler, NotMutable, listed, nearest
+from databroker_like.errors import NoSuchHandler, NotMutable, listed, nearest
+from databroker_like.registry import import_path
+
+if TYPE_CHECKING:
+    from databroker_like.core._handler_errors import DuplicateHandler, UndefinedAssetSpecification
 
 __all__ = [
     "DuplicateHandler",
@@ -34,12 +36,14 @@ __all__ = [
 ]
 
 
-class UndefinedAssetSpecification(NoSuchHandler, event_model.UndefinedAssetSpecification):
-    """A resource whose spec no handler is registered for."""
+#: Errors that are event-model's too, and live in a file of their own: opening a catalog does not load event-model.
+_ERRORS = ("DuplicateHandler", "UndefinedAssetSpecification")
 
 
-class DuplicateHandler(Conflict, event_model.DuplicateHandler):
-    """Another handler is registered for this spec already."""
+def __getattr__(name: str) -> Any:
+    if name in _ERRORS:
+        return import_path(f"databroker_like.core._handler_errors:{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def discover_handlers(
@@ -139,7 +143,7 @@ class HandlerRegistry(MutableMapping[str, Any]):
     >>> registry.register("my_spec", float)
     Traceback (most recent call last):
     ...
-    databroker_like.core._handlers.DuplicateHandler: the spec 'my_spec' has a handler already...
+    databroker_like.core._handler_errors.DuplicateHandler: the spec 'my_spec' has a handler already...
     """
 
     def __init__(self, handlers: Mapping[str, Any] | None = None, *, group: str = GROUP) -> None:
@@ -213,7 +217,7 @@ class HandlerRegistry(MutableMapping[str, Any]):
                 isinstance(original, tuple) and handler in {p.path.replace(":", ".") for p in original[:1]}
             ):
                 return
-            raise DuplicateHandler(
+            raise __getattr__("DuplicateHandler")(
                 f"the spec {spec!r} has a handler already, {_shown(original)}; "
                 f"pass overwrite=True to put {_shown(handler)} in its place"
             )
@@ -257,7 +261,7 @@ class HandlerRegistry(MutableMapping[str, Any]):
             raise self.undefined(spec)
         return _shown(sources[spec])
 
-    def undefined(self, spec: str, resource: Mapping[str, Any] | None = None) -> UndefinedAssetSpecification:
+    def undefined(self, spec: str, resource: Mapping[str, Any] | None = None) -> NoSuchHandler:
         """The error that says that no handler reads a spec, and how to get one.
 
         Parameters
@@ -275,11 +279,12 @@ class HandlerRegistry(MutableMapping[str, Any]):
         asked = f", which resource {resource.get('uid')!r} needs" if resource else ""
         near = nearest(spec, known)
         meant = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
-        return UndefinedAssetSpecification(
+        error: UndefinedAssetSpecification = __getattr__("UndefinedAssetSpecification")(
             f"no handler is registered for the spec {spec!r}{asked}; registered are {listed(known, most=30)}{meant}. "
             "Install a package that has one (pip install databroker-like-handlers, or pip install "
             f"area-detector-handlers), or hand one in: catalog.register_handler({spec!r}, HandlerClass)"
         )
+        return error
 
     def for_resource(self, resource: Mapping[str, Any]) -> HandlerClass:
         """The handler class for a resource document.
@@ -303,7 +308,7 @@ class HandlerRegistry(MutableMapping[str, Any]):
         spec = resource["spec"]
         try:
             return self[spec]
-        except UndefinedAssetSpecification:
+        except NoSuchHandler:
             raise self.undefined(spec, resource) from None
 
     def for_filler(self) -> dict[str, LazyHandler]:
