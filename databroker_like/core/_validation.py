@@ -49,15 +49,23 @@ def validate(name: str, doc: Mapping[str, Any]) -> None:
     except ValueError:
         # jsonschema-rs knows neither numpy nor NaN: what it says of such a document is not the last word.
         plain = _plain(doc)
+    # Raised outside of the handlers: jsonschema-rs' error does not pickle, and as the cause or context of ours it
+    # would keep ours from travelling between processes.
+    problem = _problem(name, doc, plain)
+    if problem is not None:
+        raise problem
+
+
+def _problem(name: str, doc: Mapping[str, Any], plain: Any) -> InvalidDocument | None:
     try:
         _validator(name)(plain)
     except ValueError as error:
         path = getattr(error, "instance_path", None)
         if path is None:
             # Not a verdict: there is a type in it that JSON does not have, where the schema looks.
-            _validate_slowly(name, doc, plain)
-            return
-        raise _invalid(name, doc, path, str(getattr(error, "message", error))) from error
+            return _slow_problem(name, doc, plain)
+        return _invalid(name, doc, path, str(getattr(error, "message", error)))
+    return None
 
 
 def _invalid(name: str, doc: Mapping[str, Any], path: Iterable[Any], message: str) -> InvalidDocument:
@@ -99,7 +107,7 @@ def _validator(name: str) -> Any:
     return jsonschema_rs.validator_for(_schema(name)[1]).validate
 
 
-def _validate_slowly(name: str, doc: Mapping[str, Any], plain: Any) -> None:
+def _slow_problem(name: str, doc: Mapping[str, Any], plain: Any) -> InvalidDocument | None:
     """By event-model's own validator, which has a verdict on every Python object."""
     import jsonschema
     from event_model import schema_validators
@@ -107,10 +115,11 @@ def _validate_slowly(name: str, doc: Mapping[str, Any], plain: Any) -> None:
     try:
         schema_validators[_schema(name)[0]].validate(plain)
     except jsonschema.ValidationError as error:
-        raise _invalid(name, doc, error.absolute_path, error.message) from error
+        return _invalid(name, doc, error.absolute_path, error.message)
     except TypeError as error:
         # A schema with patterns for keys tries them on every key.
-        raise _invalid(name, doc, (), f"a key in it is not a string ({error})") from error
+        return _invalid(name, doc, (), f"a key in it is not a string ({error})")
+    return None
 
 
 # -- numpy ------------------------------------------------------------------------------------------------------------

@@ -248,6 +248,15 @@ def test_the_error_is_short_and_pickles():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+@pytest.mark.parametrize("time", ["noon", object(), b"noon"])
+def test_the_error_travels_with_what_led_to_it(time):
+    """dask.distributed sends the cause and the context of an error along."""
+    with pytest.raises(InvalidDocument) as caught:
+        validate("start", {"uid": "s", "time": time})
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
 def test_an_unknown_kind_names_the_nearest():
     with pytest.raises(Invalid, match="no kind of document 'evnt'; there is 'event'"):
         validate("evnt", {})
