@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from databroker_like.errors import InvalidFile
 
@@ -26,15 +25,15 @@ _GZIP = b"\x1f\x8b"
 MAX_DOCUMENT = 1 << 30
 
 
-def open_file(path: str) -> IO[bytes]:
+def open_file(path: str) -> Any:
     """A file for reading, decompressed when it is gzipped; told by its first bytes, not by its name."""
-    raw = open(path, "rb", buffering=1 << 17)  # noqa: SIM115 - the caller closes it
+    raw: Any = open(path, "rb", buffering=1 << 17)  # noqa: SIM115 - the caller closes it
     if raw.peek(2)[:2] == _GZIP:
         return _Gunzipped(raw)
     return raw
 
 
-def is_gzipped(file: IO[bytes]) -> bool:
+def is_gzipped(file: Any) -> bool:
     """Whether a file that `open_file` opened is decompressed as it is read."""
     return isinstance(file, gzip.GzipFile)
 
@@ -42,7 +41,7 @@ def is_gzipped(file: IO[bytes]) -> bool:
 class _Gunzipped(gzip.GzipFile):
     """Closes the file below as well."""
 
-    def __init__(self, raw: io.BufferedReader) -> None:
+    def __init__(self, raw: Any) -> None:
         super().__init__(fileobj=raw, mode="rb")
         self._below = raw
 

@@ -311,13 +311,13 @@ class Index:
             except (InvalidDocument, UnicodeEncodeError):
                 continue  # what the encoding cannot hold is read from its file each time
             number = len(table["names"])
-            values = (name, folders.setdefault(folder, len(folders)), *entry.signature, entry.problem)
+            values: tuple[Any, ...] = (name, folders.setdefault(folder, len(folders)), *entry.signature, entry.problem)
             for column, value in zip(columns, values, strict=False):
                 table[column].append(value)
             for row, (start, stop) in zip(entry.rows, raws, strict=True):
                 both = start + stop
-                values = (number, row.uid, row.time, size, len(start), len(stop), zlib.crc32(both))
-                for column, value in zip(columns[7:], values, strict=True):
+                found = (number, row.uid, row.time, size, len(start), len(stop), zlib.crc32(both))
+                for column, value in zip(columns[7:], found, strict=True):
                     table[column].append(value)
                 blob.append(both)
                 size += len(both)

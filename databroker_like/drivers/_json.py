@@ -181,7 +181,7 @@ def _all_at_once(lines: list[bytes]) -> list[Any] | None:
         return None
     if len(pairs) != len(lines) or set(map(type, pairs)) != {list} or set(map(len, pairs)) != {2}:
         return None
-    return pairs  # type: ignore[no-any-return]
+    return pairs
 
 
 def _is_list(file: IO[bytes]) -> bool:

@@ -292,7 +292,6 @@ def test_no_empty_file_stays_of_a_start_that_could_not_be_written(tmp_path):
 def test_a_file_that_another_writes_to_is_left_alone(catalog, kind):
     run = samples.scalars(events=3, uid="a")
     _insert(catalog, run[:3])
-    (path,) = _files(catalog)
     other = _KINDS[kind](catalog.paths)
     other.insert(*run[3])
     with pytest.raises(Conflict, match="another process"):
