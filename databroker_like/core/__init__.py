@@ -10,105 +10,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from databroker_like.core._cache import (
-        BlueskyRunFromGenerator as BlueskyRunFromGenerator,
-    )
-    from databroker_like.core._cache import (
-        DocumentCache as DocumentCache,
-    )
-    from databroker_like.core._cache import (
-        SingleRunCache as SingleRunCache,
-    )
-    from databroker_like.core._collection import (
-        RunCollection as RunCollection,
-    )
-    from databroker_like.core._document import (
-        Datum as Datum,
-    )
-    from databroker_like.core._document import (
-        DatumPage as DatumPage,
-    )
-    from databroker_like.core._document import (
-        Descriptor as Descriptor,
-    )
-    from databroker_like.core._document import (
-        Document as Document,
-    )
-    from databroker_like.core._document import (
-        Event as Event,
-    )
-    from databroker_like.core._document import (
-        EventPage as EventPage,
-    )
-    from databroker_like.core._document import (
-        NotMutable as NotMutable,
-    )
-    from databroker_like.core._document import (
-        Resource as Resource,
-    )
-    from databroker_like.core._document import (
-        Start as Start,
-    )
-    from databroker_like.core._document import (
-        Stop as Stop,
-    )
-    from databroker_like.core._document import (
-        StreamDatum as StreamDatum,
-    )
-    from databroker_like.core._document import (
-        StreamResource as StreamResource,
-    )
-    from databroker_like.core._document import (
-        tokenize_document as tokenize_document,
-    )
-    from databroker_like.core._filler import (
-        coerce_dask as coerce_dask,
-    )
-    from databroker_like.core._filler import (
-        extract_dtype as extract_dtype,
-    )
-    from databroker_like.core._filler import (
-        extract_shape as extract_shape,
-    )
-    from databroker_like.core._handlers import (
-        discover_handlers as discover_handlers,
-    )
-    from databroker_like.core._handlers import (
-        parse_handler_registry as parse_handler_registry,
-    )
-    from databroker_like.core._pages import (
-        to_datum_pages as to_datum_pages,
-    )
-    from databroker_like.core._pages import (
-        to_event_pages as to_event_pages,
-    )
-    from databroker_like.core._remote import (
-        RemoteBlueskyEventStream as RemoteBlueskyEventStream,
-    )
-    from databroker_like.core._remote import (
-        RemoteBlueskyRun as RemoteBlueskyRun,
-    )
-    from databroker_like.core._run import (
-        BlueskyRun as BlueskyRun,
-    )
-    from databroker_like.core._sink import (
-        RunSink as RunSink,
-    )
-    from databroker_like.core._source import (
-        RunSource as RunSource,
-    )
-    from databroker_like.core._stream import (
-        BlueskyEventStream as BlueskyEventStream,
-    )
-    from databroker_like.core._stream import (
-        PartitionIndexError as PartitionIndexError,
-    )
-    from databroker_like.core._transforms import (
-        parse_transforms as parse_transforms,
-    )
-    from databroker_like.core._yaml import (
-        open_catalog as open_catalog,
-    )
+    from databroker_like.core._cache import BlueskyRunFromGenerator as BlueskyRunFromGenerator
+    from databroker_like.core._cache import DocumentCache as DocumentCache
+    from databroker_like.core._cache import SingleRunCache as SingleRunCache
+    from databroker_like.core._collection import RunCollection as RunCollection
+    from databroker_like.core._declared import extract_dtype as extract_dtype
+    from databroker_like.core._declared import extract_shape as extract_shape
+    from databroker_like.core._document import Datum as Datum
+    from databroker_like.core._document import DatumPage as DatumPage
+    from databroker_like.core._document import Descriptor as Descriptor
+    from databroker_like.core._document import Document as Document
+    from databroker_like.core._document import Event as Event
+    from databroker_like.core._document import EventPage as EventPage
+    from databroker_like.core._document import NotMutable as NotMutable
+    from databroker_like.core._document import Resource as Resource
+    from databroker_like.core._document import Start as Start
+    from databroker_like.core._document import Stop as Stop
+    from databroker_like.core._document import StreamDatum as StreamDatum
+    from databroker_like.core._document import StreamResource as StreamResource
+    from databroker_like.core._document import tokenize_document as tokenize_document
+    from databroker_like.core._filler import coerce_dask as coerce_dask
+    from databroker_like.core._handlers import discover_handlers as discover_handlers
+    from databroker_like.core._handlers import parse_handler_registry as parse_handler_registry
+    from databroker_like.core._pages import to_datum_pages as to_datum_pages
+    from databroker_like.core._pages import to_event_pages as to_event_pages
+    from databroker_like.core._remote import RemoteBlueskyEventStream as RemoteBlueskyEventStream
+    from databroker_like.core._remote import RemoteBlueskyRun as RemoteBlueskyRun
+    from databroker_like.core._run import BlueskyRun as BlueskyRun
+    from databroker_like.core._sink import RunSink as RunSink
+    from databroker_like.core._source import RunSource as RunSource
+    from databroker_like.core._stream import BlueskyEventStream as BlueskyEventStream
+    from databroker_like.core._stream import PartitionIndexError as PartitionIndexError
+    from databroker_like.core._transforms import parse_transforms as parse_transforms
+    from databroker_like.core._yaml import open_catalog as open_catalog
 
 #: The file -> the names that live in it.
 _FILES = {
@@ -133,11 +67,8 @@ _FILES = {
         "StreamResource",
         "tokenize_document",
     ),
-    "_filler": (
-        "coerce_dask",
-        "extract_dtype",
-        "extract_shape",
-    ),
+    "_filler": ("coerce_dask",),
+    "_declared": ("extract_dtype", "extract_shape"),
     "_handlers": (
         "discover_handlers",
         "parse_handler_registry",

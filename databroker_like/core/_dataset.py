@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.core._filler import declared_dtype, extract_shape
+from databroker_like.core._declared import declared_dtype, extract_shape
 from databroker_like.core._rows import as_array, ragged
 from databroker_like.core._tell import tell
 from databroker_like.errors import Invalid, listed, nearest

@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any
 
 from databroker_like.core._document import Descriptor, Resource
-from databroker_like.core._external import DatumColumn, DatumTable, PageFiller
+from databroker_like.core._external import DatumColumn, DatumTable, filled_flags
+from databroker_like.core._filled import PageFiller
 from databroker_like.core._filler import HandlerCache, HandlerOpener, opener_of
 from databroker_like.core._header import Header
 from databroker_like.core._pages import interlace_single_event_pages, page_size, scalars
@@ -129,7 +130,7 @@ class Flow:
 
     def _announce(self, page: Doc, key: str) -> None:
         """Put forward the resources, and their datum pages, that the run does not list: old ones name no run."""
-        for datum_id, filled in zip(scalars(page["data"][key]), _flags(page, key), strict=True):
+        for datum_id, filled in zip(scalars(page["data"][key]), filled_flags(page, key), strict=True):
             if filled is not False or not isinstance(datum_id, str):
                 continue
             guess = datum_id.partition("/")[0]
@@ -184,7 +185,7 @@ class _Filling:
         for key in keys:
             if key not in data:
                 continue
-            column, flags = scalars(data[key]), _flags(page, key)
+            column, flags = scalars(data[key]), filled_flags(page, key)
             data[key] = _Values(column, flags, self._reader(descriptor, key, done))
             filled[key] = [value if flag is False else flag for value, flag in zip(column, flags, strict=True)]
         return {**page, "data": data, "filled": filled}
@@ -231,11 +232,6 @@ class _Values:
     def __iter__(self) -> Iterator[Any]:
         for row, (value, flag) in enumerate(zip(self._column, self._flags, strict=True)):
             yield self._read(row, value) if flag is False and isinstance(value, str) else value
-
-
-def _flags(page: Doc, key: str) -> list[Any]:
-    filled = page.get("filled", {})
-    return scalars(filled[key]) if key in filled else [False] * len(page["time"])
 
 
 def _listed(page: Doc) -> Doc:

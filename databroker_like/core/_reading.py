@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._dataset import Part, arrange, chosen_keys, configuration, empty_column
 from databroker_like.core._document import register_dask_tokens
-from databroker_like.core._external import DatumColumn, DatumTable, ExternalColumn, FilledColumn, RaggedFrames
+from databroker_like.core._external import DatumColumn, DatumTable, ExternalColumn, RaggedFrames
+from databroker_like.core._filled import FilledColumn
 from databroker_like.core._filler import HandlerOpener, opener_of
 from databroker_like.core._pages import page_size, scalars
 from databroker_like.core._rows import EventColumn, EventRows, join_column, ragged

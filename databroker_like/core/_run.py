@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from databroker_like import registry
 from databroker_like.core._documents import FILLS, check_fill, run_documents
 from databroker_like.core._external import DatumTable
 from databroker_like.core._filler import HandlerCache, opener_of
@@ -16,7 +15,7 @@ from databroker_like.core._persistence import NotPersisted
 from databroker_like.core._source import GETTERS, RunSource
 from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.core._transforms import parse_transforms
-from databroker_like.errors import Invalid, NoSuchStream, NotOffered, listed
+from databroker_like.errors import NoSuchStream, NotOffered, listed
 from databroker_like.show._run import RunSummary, run_html, run_text
 
 __all__ = ["BlueskyRun"]
@@ -87,7 +86,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
     ) -> None:
         if source is None:
             given = locals()
-            source = RunSource.from_getters(**{name: _callable(name, given[name]) for name in GETTERS})
+            source = RunSource.from_getters(**{name: given[name] for name in GETTERS})
         self._header = Header(source, parse_transforms(transforms))
         self._streams = _Streams(self)
         self._fillers: _Fillers | None = None
@@ -318,17 +317,6 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     def __hash__(self) -> int:
         return hash(("bluesky-run", self._header.start["uid"]))
-
-
-def _callable(name: str, getter: Any) -> Any:
-    """A getter as it was handed in; from YAML, the dotted path of one."""
-    if getter is None or callable(getter):
-        return getter
-    if isinstance(getter, str):
-        found = registry.import_path(getter)
-        if callable(found):
-            return found
-    raise Invalid(f"{name}={getter!r} is not a callable, nor the dotted path of one")
 
 
 class _Streams(Mapping[str, Any]):

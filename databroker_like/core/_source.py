@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from databroker_like import registry
 from databroker_like.core._pages import slice_pages
+from databroker_like.errors import Invalid
 
 __all__ = ["GETTERS", "RunSource"]
 
@@ -72,19 +74,36 @@ class RunSource:
 
         Parameters
         ----------
-        **getters : callables
+        **getters : callables, or their dotted paths
             Any subset of the fields; a getter that is missing raises only when it is called.
 
         Returns
         -------
         RunSource
+
+        Raises
+        ------
+        Invalid
+            When one is neither.
         """
+        getters = {name: _callable(name, getter) for name, getter in getters.items()}
         complete = {name: getters.get(name) or _Missing(name) for name in GETTERS}
         for name in ("get_stream_resources", "get_stream_datums"):
             complete[name] = getters.get(name) or _none_at_all
         for name in ("get_event_pages", "get_datum_pages"):
             complete[name] = _with_skip_and_limit(complete[name])
         return cls(**complete)
+
+
+def _callable(name: str, getter: Any) -> Any:
+    """A getter as it was handed in; from YAML, the dotted path of one."""
+    if getter is None or callable(getter):
+        return getter
+    if isinstance(getter, str):
+        found = registry.import_path(getter)
+        if callable(found):
+            return found
+    raise Invalid(f"{name}={getter!r} is not a callable, nor the dotted path of one")
 
 
 #: The names of the getters, in the order of the fields.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from intake.source.base import DataSource
 
 from databroker_like.core._dataset import chosen_keys
+from databroker_like.core._devices import Devices
 from databroker_like.core._documents import check_fill, partitions
 from databroker_like.core._header import Header
 from databroker_like.core._intake import CatalogBase
@@ -137,6 +139,8 @@ lookup_resource_for_datum, get_datum_pages : callable
                     "get_stream_datums": kwargs.get("get_stream_datums"),
                 }
                 source = RunSource.from_getters(**getters)
+                if not kwargs.get("get_run_start") and not self._given.get("start"):
+                    source = replace(source, get_run_start=_StartOf(source.get_event_descriptors))
             header = Header(source, parse_transforms(transforms))
         self._header = header
         self._stream_name = stream_name
@@ -296,12 +300,12 @@ lookup_resource_for_datum, get_datum_pages : callable
     @property
     def config(self) -> CatalogBase:
         """The configuration of each device: ``stream.config["det"].read()``."""
-        return _Devices(stream=self, sub_dict="data", name=f"configuration of {self._stream_name}")
+        return Devices(stream=self, sub_dict="data", name=f"configuration of {self._stream_name}")
 
     @property
     def config_timestamps(self) -> CatalogBase:
         """When the configuration of each device was read."""
-        return _Devices(stream=self, sub_dict="timestamps", name=f"configuration times of {self._stream_name}")
+        return Devices(stream=self, sub_dict="timestamps", name=f"configuration times of {self._stream_name}")
 
     @property
     def timestamps(self) -> BlueskyEventStream:
@@ -398,44 +402,11 @@ class _Given:
         return self.doc
 
 
-class _DeviceMap(Mapping[str, Any]):
-    def __init__(self, stream: BlueskyEventStream, sub_dict: str) -> None:
-        self._stream = stream
-        self._sub_dict = sub_dict
+class _StartOf:
+    """As much of the start document as the descriptors know, for a stream made without one."""
 
-    def _names(self) -> list[str]:
-        return list(
-            dict.fromkeys(
-                name
-                for descriptor in self._stream._descriptors
-                for field in ("object_keys", "configuration")
-                for name in descriptor.get(field, {})
-            )
-        )
+    def __init__(self, get_event_descriptors: Any) -> None:
+        self.get_event_descriptors = get_event_descriptors
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __getitem__(self, name: str) -> BlueskyEventStream:
-        names = self._names()
-        if name not in names:
-            near = listed(nearest_names(name, names) or names)
-            raise NoSuchColumn(f"no device {name!r} in {self._stream._where}; it has {near}")
-        return self._stream.configure_new(configuration_for=name, sub_dict=self._sub_dict)
-
-
-class _Devices(CatalogBase):
-    """The devices of a stream, each as the stream of its configuration."""
-
-    container = "catalog"
-    name = "configuration"
-
-    def __init__(self, *, stream: BlueskyEventStream, sub_dict: str, **kwargs: Any) -> None:
-        self._devices = _DeviceMap(stream, sub_dict)
-        super().__init__(**kwargs)
-
-    def _make_entries_container(self) -> Mapping[str, Any]:
-        return self._devices
+    def __call__(self) -> dict[str, Any]:
+        return {"uid": next((str(doc["run_start"]) for doc in self.get_event_descriptors()), "")}
