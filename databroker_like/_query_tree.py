@@ -46,9 +46,11 @@ class Node:
         -------
         bool
         """
-        test = self._compile()
-        # From now on the instance's own attribute answers: a plain function, without this frame.
-        self.__dict__["matches"] = test
+        test: Test | None = self.__dict__.get("matches")
+        if test is None:
+            # From now on the instance's own attribute answers: a plain function, without this frame. Whoever took
+            # this method before gets here again, and must not compile again.
+            test = self.__dict__["matches"] = self._compile()
         return test(doc)
 
     @abstractmethod

@@ -723,3 +723,12 @@ def test_ten_thousand_documents_are_searched_in_milliseconds():
             best = min(best, time.process_time() - begin)
         # Measured: 2 and 5 ms on a laptop's core; ten times that is a mistake and not a slow machine.
         assert best < 0.05
+
+
+def test_a_condition_is_compiled_once_also_for_who_took_its_method_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    original = queries.Eq._compile
+    monkeypatch.setattr(queries.Eq, "_compile", lambda self: compiled.append(self) or original(self))
+    matches = queries.Eq("scan_id", 1).matches
+    assert [matches({"scan_id": i}) for i in (0, 1, 2)] == [False, True, False]
+    assert len(compiled) == 1
