@@ -353,7 +353,9 @@ class DriverContract(ABC):
             assert len(recorded["primary"].read()["time"]) == number
         assert catalog[-1].metadata["stop"] is None
         catalog.insert(*run[-1])
-        assert catalog[-1].metadata["stop"]["uid"] == run[-1][1]["uid"]
+        stop = catalog[-1].metadata["stop"]
+        assert stop is not None
+        assert stop["uid"] == run[-1][1]["uid"]
         catalog.close()
 
     def test_runs_may_be_recorded_at_the_same_time(self, folder: Path) -> None:

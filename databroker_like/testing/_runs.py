@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import event_model
 
@@ -245,7 +245,7 @@ def paged(events: int = 5, **metadata: Any) -> Documents:
     events_only = [doc for name, doc in documents if name == "event"]
     cut = len(events_only) // 2
     pages: Documents = [
-        ("event_page", dict(event_model.pack_event_page(*part)))
+        ("event_page", dict(event_model.pack_event_page(*cast("list[Any]", part))))
         for part in (events_only[:cut], events_only[cut:])
         if part
     ]

@@ -14,6 +14,7 @@ from intake.catalog import Catalog
 from intake.catalog.local import LocalCatalogEntry
 
 from databroker_like.core._intake import CatalogBase, accepted_arguments, calling_source, required_arguments
+from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.errors import Invalid, WrongType
 
@@ -303,8 +304,12 @@ def test_every_sample_catalog_has_no_mistake_and_its_sources_open(path, monkeypa
         catalog = open_catalog(path)
         assert list(catalog)
         for name in catalog:
-            assert catalog[name] == intake.open_catalog(str(path))[name]
-            list(catalog[name])
+            source = catalog[name]
+            assert source == intake.open_catalog(str(path))[name]
+            if isinstance(source, BlueskyEventStream):
+                assert list(source.read())
+            else:
+                assert len(list(source)) == len(source)
 
 
 def test_a_run_and_a_stream_are_made_from_getters_that_a_file_names():
@@ -343,7 +348,8 @@ def package(tmp_path):
     (folder / "offered-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
     (folder / "offered-1.0.dist-info" / "entry_points.txt").write_text("[intake.catalogs]\noffered = offered:catalog\n")
     (folder / "offered.py").write_text(
-        "from databroker_like.drivers.jsonl import BlueskyJSONLCatalog\n"
+        "from databroker_like.core._stream import BlueskyEventStream
+from databroker_like.drivers.jsonl import BlueskyJSONLCatalog\n"
         f"catalog = BlueskyJSONLCatalog('{RUNS}/*.jsonl', name='offered')\n"
     )
     return str(folder)
