@@ -348,8 +348,7 @@ def package(tmp_path):
     (folder / "offered-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
     (folder / "offered-1.0.dist-info" / "entry_points.txt").write_text("[intake.catalogs]\noffered = offered:catalog\n")
     (folder / "offered.py").write_text(
-        "from databroker_like.core._stream import BlueskyEventStream
-from databroker_like.drivers.jsonl import BlueskyJSONLCatalog\n"
+        "from databroker_like.drivers.jsonl import BlueskyJSONLCatalog\n"
         f"catalog = BlueskyJSONLCatalog('{RUNS}/*.jsonl', name='offered')\n"
     )
     return str(folder)
