@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from databroker_like import queries
-from databroker_like._query_parser import MAX_DEPTH
-from databroker_like._query_values import MAX_PATTERN
+from databroker_like.queries._parser import MAX_DEPTH
+from databroker_like.queries._values import MAX_PATTERN
 from databroker_like.errors import InvalidQuery
 from databroker_like.queries import (
     All,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from databroker_like import _query_values as values
 from databroker_like.errors import InvalidQuery
+from databroker_like.queries import _values as values
 
 __all__ = ["And", "Everything", "Node", "Not", "Or", "Text", "never"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from databroker_like import _query_values as values
-from databroker_like._query_tree import And, Node, never
 from databroker_like.errors import InvalidQuery
+from databroker_like.queries import _values as values
+from databroker_like.queries._tree import And, Node, never
 
 __all__ = ["All", "ElemMatch", "Eq", "Exists", "Gt", "Gte", "In", "Lt", "Lte", "Ne", "NotIn", "Prefix", "Regex", "Size"]
 

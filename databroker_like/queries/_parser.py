@@ -1,4 +1,4 @@
-"""A MongoDB query, which is a nested dictionary, into the tree of `databroker_like._query_tree`."""
+"""A MongoDB query, which is a nested dictionary, into the tree of `databroker_like.queries._tree`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from databroker_like import _query_nodes as nodes
-from databroker_like import _query_tree as tree
-from databroker_like._query_values import regex_options
 from databroker_like.errors import InvalidQuery, listed, nearest
+from databroker_like.queries import _nodes as nodes
+from databroker_like.queries import _tree as tree
+from databroker_like.queries._values import regex_options
 
 __all__ = ["MAX_DEPTH", "MAX_SIZE", "parse_mapping"]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from databroker_like._human_time import local_timezone, timestamp, timezone_named
-from databroker_like._query_nodes import (
+from databroker_like.errors import Invalid, InvalidQuery
+from databroker_like.queries._human_time import local_timezone, timestamp, timezone_named
+from databroker_like.queries._nodes import (
     All,
     ElemMatch,
     Eq,
@@ -24,9 +25,8 @@ from databroker_like._query_nodes import (
     Regex,
     Size,
 )
-from databroker_like._query_parser import parse_mapping
-from databroker_like._query_tree import And, Everything, Node, Not, Or, Text
-from databroker_like.errors import Invalid, InvalidQuery
+from databroker_like.queries._parser import parse_mapping
+from databroker_like.queries._tree import And, Everything, Node, Not, Or, Text
 
 __all__ = [
     "All",
