@@ -48,7 +48,7 @@ def facets_of(start: Mapping[str, Any]) -> Facets:
     for key, value in start.items():
         kind = type(value)
         if (
-            (kind is str and len(value) <= _LONGEST)
+            (kind is str and len(value) <= _LONGEST and _is_whole(value))
             or (kind is int and -(2**53) < value < 2**53)
             or kind is bool
             or (kind is float and math.isfinite(value))
@@ -58,6 +58,11 @@ def facets_of(start: Mapping[str, Any]) -> Facets:
         else:
             others.append(key)
     return Facets(scalars, tuple(others))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether text can be encoded: it holds no half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def top_level_fields(query: Node) -> frozenset[str] | None:

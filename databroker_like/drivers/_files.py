@@ -7,17 +7,19 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from databroker_like.core._collection import RunCollection
 from databroker_like.core._source import RunSource
 from databroker_like.drivers._calm import calm
+from databroker_like.drivers._entries import Entry, Part, Row
 from databroker_like.drivers._fields import top_level_fields
 from databroker_like.drivers._format import FileFormat
-from databroker_like.drivers._index import Entry, Index, Row, rows_of
+from databroker_like.drivers._index import Index
 from databroker_like.drivers._parsed import PARSED
 from databroker_like.drivers._runs import DecodedRun, RunData
-from databroker_like.drivers._scan import Listing, Signature, parse_paths, scan, signature
+from databroker_like.drivers._scan import Listing, parse_paths, scan, signature
 from databroker_like.drivers._watch import Watch
 from databroker_like.errors import MissingFile, NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
@@ -54,7 +56,7 @@ class FileCollection(RunCollection):
         self._entries: dict[str, dict[str, Entry]] = {}
         self._rows: list[Row] = []
         self._by_uid: dict[str, Row] = {}
-        self._uncertain = False
+        self._uncertain = self._unsaved = False
         self._watch: Watch | None = None
         self._warned: set[tuple[str, str]] = set()
         self._index = Index(self.format, "\n".join(f"{p.folder}\n{p.name}" for p in self.patterns))
@@ -88,28 +90,33 @@ class FileCollection(RunCollection):
         if not is_first and listing == self._listing and not self._uncertain:
             return
         entries: dict[str, dict[str, Entry]] = {}
+        looked: list[Entry] = []
         for folder, files in listing.items():
             before = known.get(folder, {})
-            entries[folder] = {
-                name: entry
-                if (entry := before.get(name)) is not None and entry.signature == sign and not entry.may_have_changed
-                else self._look(folder, name, sign, now)
-                for name, sign in files.items()
-            }
+            entries[folder] = here = {}
+            for name, sign in files.items():
+                entry = before.get(name)
+                if entry is None or entry.sign != sign or (not entry.is_saved and entry.may_have_changed):
+                    entry = self._look(folder, name, sign, now)
+                    looked.append(entry)
+                here[name] = entry
         self._entries, self._listing = entries, listing
-        self._uncertain = any(entry.may_have_changed for files in entries.values() for entry in files.values())
+        self._uncertain = any(entry.may_have_changed for entry in looked)
         self._order()
-        self._index.save(entries)
+        self._unsaved = self._unsaved or bool(looked)
+        if self._unsaved:
+            self._index.save(entries)
+            self._unsaved = any(not entry.is_saved for files in entries.values() for entry in files.values())
 
     def _is_worth_watching(self, known: Mapping[str, Mapping[str, Entry]]) -> bool:
         return sum(map(len, known.values())) > _WATCHED_FROM and all(p.name is not None for p in self.patterns)
 
-    def _look(self, folder: str, name: str, sign: Signature, now: int) -> Entry:
+    def _look(self, folder: str, name: str, sign: tuple[int, ...], now: int) -> Entry:
         path = os.path.join(folder, name)
-        outline = self.format.outline(path, sign.size)
+        outline = self.format.outline(path, sign[0])
         if outline.problem:
             self._warn(path, outline.problem)
-        return Entry(sign, rows_of(folder, name, sign, outline), outline.problem, now)
+        return Entry.of(folder, name, sign, outline, now)
 
     def _warn(self, path: str, problem: str) -> None:
         if (path, problem) not in self._warned:
@@ -117,14 +124,20 @@ class FileCollection(RunCollection):
             warnings.warn(f"{path}: {problem}; the other files are not affected", UserWarning, stacklevel=2)
 
     def _order(self) -> None:
-        by_uid: dict[str, Row] = {}
-        for files in self._entries.values():
-            for entry in files.values():
-                for row in entry.rows:
-                    other = by_uid.setdefault(row.uid, row)
-                    if other is not row:
-                        by_uid[row.uid] = self._better(other, row)
-        self._rows = sorted(by_uid.values(), key=_time_and_uid)
+        rows = [row for files in self._entries.values() for entry in files.values() for row in entry.rows]
+        by_uid = {row.uid: row for row in rows}
+        if len(by_uid) != len(rows):
+            by_uid = {}
+            for row in rows:
+                other = by_uid.setdefault(row.uid, row)
+                if other is not row:
+                    by_uid[row.uid] = self._better(other, row)
+            rows = list(by_uid.values())
+        # By time, and by uid where that is the same, which is rare: sorting by plain numbers is much faster.
+        if len(set(map(attrgetter("time"), rows))) != len(rows):
+            rows.sort(key=attrgetter("uid"))
+        rows.sort(key=attrgetter("time"))
+        self._rows = rows
         self._by_uid = by_uid
 
     def _better(self, one: Row, other: Row) -> Row:
@@ -135,7 +148,7 @@ class FileCollection(RunCollection):
     def _row(self, uid: str) -> Row:
         """The row of a run, current: only its own file is looked at when that has not changed."""
         row = self._by_uid.get(uid)
-        if row is None or signature(row.path) != row.signature or self._is_uncertain(row):
+        if row is None or signature(row.path) != row.entry.sign or self._is_uncertain(row):
             self.refresh()
             row = self._by_uid.get(uid)
             if row is None:
@@ -144,8 +157,7 @@ class FileCollection(RunCollection):
         return row
 
     def _is_uncertain(self, row: Row) -> bool:
-        entry = self._entries.get(row.folder, {}).get(row.name)
-        return entry is None or entry.may_have_changed
+        return self._uncertain and row.entry.may_have_changed
 
     def problems(self) -> dict[str, str]:
         """Path -> what is wrong with the file there, for those that cannot be read, or not to their end."""
@@ -217,22 +229,24 @@ def _matching(rows: list[Row], query: Node) -> Iterator[Row]:
 
 
 def _matching_facets(rows: list[Row], matches: Any, fields: frozenset[str]) -> Iterator[Row]:
-    enough: dict[tuple[str, ...], bool] = {}
+    part: Part | None = None
+    facts: Any = None
     for row in rows:
-        scalars, others = row.facets
-        decided = enough.get(others)
-        if decided is None:
-            decided = enough[others] = fields.isdisjoint(others)
-        if matches(scalars if decided else row.start):
+        doc = row.known_start
+        if doc is None:
+            if row.part is not part or facts is None:
+                part = row.part
+                assert part is not None
+                facts = part.facts(fields)
+            doc = facts(row.number)
+            if doc is None:
+                doc = row.start
+        if matches(doc):
             yield row
 
 
-def _time_and_uid(row: Row) -> tuple[float, str]:
-    return row.time, row.uid
-
-
 def _completeness(row: Row) -> tuple[bool, int, int, str]:
-    return row.is_finished, row.signature.size, row.signature.mtime_ns, row.path
+    return row.is_finished, row.entry.signature.size, row.entry.signature.mtime_ns, row.path
 
 
 class _Starts(Mapping[str, Doc]):
@@ -288,11 +302,11 @@ class FileRun(DecodedRun):
         row = self._row
         if now is None:
             raise MissingFile(f"{self.path} is not there any more; the run {self.uid} in it cannot be read")
-        if row is None or row.signature != now or now.is_fresh(self._looked_ns):
+        if row is None or row.entry.sign != now or now.is_fresh(self._looked_ns):
             self._looked_ns = time.time_ns()
             folder, name = os.path.split(self.path)
-            rows = rows_of(folder, name, now, self.format.outline(self.path, now.size))
-            row = next((row for row in rows if row.uid == self.uid), None)
+            entry = Entry.of(folder, name, now, self.format.outline(self.path, now.size))
+            row = next((row for row in entry.rows if row.uid == self.uid), None)
             if row is None:
                 raise NoSuchRun(f"run {self.uid} is no longer in {self.path}; look it up in the catalog again")
             self._row = row

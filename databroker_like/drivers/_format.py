@@ -218,6 +218,10 @@ def _start_problem(doc: Any) -> str | None:
     if not isinstance(doc, Mapping) or not isinstance(doc.get("uid"), str) or not doc["uid"]:
         return "its start document has no uid"
     time = doc.get("time")
-    if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+    try:
+        is_time = isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time)
+    except OverflowError:
+        is_time = False
+    if not is_time:
         return f"the start document of run {doc['uid']} has no time"
     return None

@@ -32,8 +32,8 @@ class Signature(NamedTuple):
         return latest > now_ns - tick
 
 
-#: Folder -> file name -> signature.
-Listing = dict[str, dict[str, Signature]]
+#: Folder -> file name -> the fields of its signature, as a plain tuple: there are many.
+Listing = dict[str, dict[str, tuple[int, ...]]]
 
 
 class Pattern(NamedTuple):
@@ -157,9 +157,9 @@ def _matching(folder: str, pattern: str) -> tuple[list[str], bool]:
     return names, links
 
 
-def _signatures(folder: str, names: list[str]) -> tuple[dict[str, Signature], bool]:
+def _signatures(folder: str, names: list[str]) -> tuple[dict[str, tuple[int, ...]], bool]:
     """Name -> signature of the files that are there; whether any has another name as well."""
-    found: dict[str, Signature] = {}
+    found: dict[str, tuple[int, ...]] = {}
     linked = False
     try:
         # Relative to an open folder a name is looked up in one step.
@@ -174,7 +174,7 @@ def _signatures(folder: str, names: list[str]) -> tuple[dict[str, Signature], bo
             except OSError:  # deleted since, or a link to nowhere
                 continue
             if stat.S_ISREG(status.st_mode):
-                found[name] = Signature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                found[name] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
                 linked = linked or status.st_nlink > 1
     finally:
         os.close(descriptor)

@@ -338,6 +338,45 @@ def test_a_second_catalog_opens_without_reading_the_files(folder, monkeypatch):
     assert _answers(catalog) == first[:-1]
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"uid": "half \ud800"},
+        {"label": "half \udfff"},
+        {"half \udfff": 1},
+        {"time": 10**30},
+        {"scan_id": 2**80},
+        {"label": float("nan")},
+        {"label": "x" * 1000},
+        {f"key {n}": n for n in range(300)},
+    ],
+    ids=["uid", "text", "key", "time", "number", "nan", "long", "many"],
+)
+def test_what_the_index_cannot_hold_changes_no_answer(folder, settle, changed):
+    run = [("start", {**_run("odd", 3)[0][1], **changed})]
+    (folder / "odd.jsonl").write_text("\n".join(json.dumps(pair) for pair in run))
+    settle(folder)
+
+    def answers():
+        catalog = _catalog(folder)
+        starts = {uid: repr(dict(catalog.collection.start(uid))) for uid in catalog}
+        return (
+            starts,
+            list(catalog.search({"label": "é"})),
+            list(catalog.search({"key 299": 299})),
+            list(catalog.search({"half \udfff": 1})),
+        )
+
+    first = answers()
+    assert len(first[0]) == 8
+    assert answers() == first
+
+
+def test_a_file_from_before_1970_is_indexed(folder):
+    os.utime(folder / "a.jsonl", ns=(-(10**9), -(10**9)))
+    assert len(_catalog(folder)) == len(_catalog(folder)) == 7
+
+
 def _damages():
     yield "deleted", lambda path, whole: path.unlink()
     yield "empty", lambda path, whole: path.write_bytes(b"")
