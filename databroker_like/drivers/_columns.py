@@ -102,7 +102,8 @@ class Rows:
         if count and width > 1 and set(map(type, flat)) == {float}:
             import numpy
 
-            return dict(zip(self.keys, numpy.array(flat).reshape(count, width).T.copy(), strict=True))
+            table = numpy.fromiter(flat, "<f8", len(flat)).reshape(count, width)
+            return dict(zip(self.keys, table.T.copy(), strict=True))
         return {key: column(flat[position::width]) for position, key in enumerate(self.keys)}
 
 

@@ -150,7 +150,11 @@ def test_numpy_values_are_kept(catalog, kind):
     numpy.testing.assert_array_equal(read["image"].values[0], image)
 
 
-@pytest.mark.parametrize("value", [object(), b"bytes", 1 + 2j, {1: 2}, {"a", "b"}, numpy.array([object()])], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), b"bytes", 1 + 2j, {1: 2}, {"a", "b"}, numpy.array([object()])],
+    ids=["object", "bytes", "complex", "key", "set", "array of objects"],
+)
 def test_what_the_encoding_cannot_hold_is_refused_and_nothing_is_written(tmp_path, value):
     catalog = BlueskyJSONLCatalog(str(tmp_path / "*.jsonl"))
     run = samples.scalars(events=2, uid="a")
