@@ -85,7 +85,7 @@ class Flow:
     def _datum_pages(self, resource_uid: str) -> Iterator[Pair]:
         for page in self.source.get_datum_pages(resource_uid):
             if page_size(page):
-                yield "datum_page", page
+                yield "datum_page", _listed(page, ("datum_kwargs",))
 
     def events(self, *, strict_order: bool) -> Iterator[Pair]:
         """Event pages by time, preceded by such resources as no listing had.
@@ -234,12 +234,18 @@ class _Values:
             yield self._read(row, value) if flag is False and isinstance(value, str) else value
 
 
-def _listed(page: Doc) -> Doc:
-    """A page whose values are all there."""
-    if not any(isinstance(column, _Values) for column in page["data"].values()):
-        return page
-    data = {key: list(column) if isinstance(column, _Values) else column for key, column in page["data"].items()}
-    return {**page, "data": data}
+def _listed(page: Doc, parts: Sequence[str] = ("data", "timestamps", "filled")) -> Doc:
+    """A page whose columns are lists of its own, as pages are recorded: what people hand to json, or change."""
+    plain = {name: value if isinstance(value, str | Mapping) else _own_list(value) for name, value in page.items()}
+    for part in parts:
+        if part in page:
+            plain[part] = {key: _own_list(column) for key, column in page[part].items()}
+    return plain
+
+
+def _own_list(column: Any) -> list[Any]:
+    # The columns of a source may be kept for the next reading.
+    return list(column) if isinstance(column, list | _Values) else scalars(column)
 
 
 def _first_time(page: Doc) -> float:

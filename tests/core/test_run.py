@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import pickle
 import warnings
 from pathlib import Path
@@ -223,6 +224,18 @@ def test_event_pages_hold_one_event_unless_the_order_may_be_loose(images: Any) -
     assert [len(page["uid"]) for page in strict] == [1, 1, 1, 1]
     loose = [doc for name, doc in images.run.documents(fill="no", strict_order=False) if name == "event_page"]
     assert [len(page["uid"]) for page in loose] == [4]
+
+
+@pytest.mark.parametrize("strict_order", [True, False])
+def test_pages_hold_lists_that_are_the_callers_to_change(images: Any, strict_order: bool) -> None:
+    before = json.dumps(list(images.run.documents(fill="no", strict_order=strict_order)))
+    for name, doc in images.run.documents(fill="no", strict_order=strict_order):
+        if name == "event_page":
+            for column in (doc["uid"], *doc["data"].values(), *doc["timestamps"].values()):
+                column.append(None)
+        elif name == "datum_page":
+            doc["datum_id"].append(None)
+    assert json.dumps(list(images.run.documents(fill="no", strict_order=strict_order))) == before
 
 
 def test_a_run_without_stop_ends_without_one(recording: Any) -> None:
