@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from databroker_like.core._datums import DatumTable, filled_flags
 from databroker_like.core._document import Descriptor, Resource
-from databroker_like.core._external import DatumColumn, DatumTable, filled_flags
+from databroker_like.core._external import DatumColumn
 from databroker_like.core._filled import PageFiller
 from databroker_like.core._filler import HandlerCache, HandlerOpener, opener_of
 from databroker_like.core._header import Header

@@ -3,144 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from databroker_like.core._datums import DatumTable
 from databroker_like.core._filler import HandlerCache, HandlerOpener
+from databroker_like.core._names import external_name
 from databroker_like.core._pages import scalars
 from databroker_like.core._rows import EventRows
-from databroker_like.core._source import RunSource
-from databroker_like.core._transforms import apply_transform
-from databroker_like.errors import Invalid, InvalidFile, NoSuchDocument
-from databroker_like.files._lazy import ArrayInfo, LazyArray, stack
+from databroker_like.errors import Invalid, InvalidFile
+from databroker_like.files._lazy import ArrayInfo, LazyArray, file_stamp, named, stack
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DatumColumn", "DatumTable", "ExternalColumn", "RaggedFrames", "filled_flags"]
-
-Doc = Mapping[str, Any]
+__all__ = ["DatumColumn", "ExternalColumn", "RaggedFrames"]
 
 
 class RaggedFrames(InvalidFile):
     """External values of one column that have different shapes, and so are no one array."""
-
-
-class DatumTable:
-    """Which resource, and which keywords for its handler, each datum id stands for; kept as columns.
-
-    Parameters
-    ----------
-    source : RunSource
-    transforms : dict
-        Of documents, as `parse_transforms` gives them.
-    """
-
-    def __init__(self, source: RunSource, transforms: Mapping[str, Callable[..., Any]]) -> None:
-        self.source = source
-        self.transforms = transforms
-        self._resources: dict[str, _Resource | None] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "transforms": self.transforms, "_resources": {}}
-
-    def resource_uid(self, datum_id: str) -> str:
-        """The uid of the resource that a datum belongs to.
-
-        Parameters
-        ----------
-        datum_id : str
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        NoSuchDocument
-            When there is no such datum.
-        """
-        return self._holder(datum_id).uid
-
-    def look_up(self, datum_id: str) -> tuple[Doc, dict[str, Any]]:
-        """The resource document and the keywords of a datum.
-
-        Parameters
-        ----------
-        datum_id : str
-
-        Returns
-        -------
-        (resource document, datum_kwargs)
-        """
-        holder = self._holder(datum_id)
-        return holder.doc, holder.keywords(holder.rows[datum_id])
-
-    def keywords(self, resource_uid: str) -> list[dict[str, Any]]:
-        """The keywords of every datum of a resource, in order."""
-        found = self._load(resource_uid)
-        return [] if found is None else [found.keywords(row) for row in found.rows.values()]
-
-    def resource(self, uid: str) -> Doc:
-        """A resource document, transformed."""
-        found = self._load(uid)
-        if found is None:
-            raise NoSuchDocument(f"the run has no resource {uid!r}; its documents are incomplete")
-        return found.doc
-
-    def _holder(self, datum_id: str) -> _Resource:
-        # By custom the uid of the resource stands before a slash; it is no more than a custom.
-        guess = datum_id.partition("/")[0] if isinstance(datum_id, str) and "/" in datum_id else None
-        if guess is not None:
-            found = self._load(guess)
-            if found is not None and datum_id in found.rows:
-                return found
-        try:
-            uid = self.source.lookup_resource_for_datum(datum_id)
-        except (KeyError, ValueError) as error:
-            raise NoSuchDocument(
-                f"an event refers to the datum {datum_id!r}, which the run does not have; its documents are incomplete"
-            ) from error
-        found = self._load(uid)
-        if found is None or datum_id not in found.rows:
-            # A run being written: the datum may have come since the resource was looked at.
-            self._resources.pop(uid, None)
-            found = self._load(uid)
-        if found is None or datum_id not in found.rows:
-            raise NoSuchDocument(
-                f"an event refers to the datum {datum_id!r} of resource {uid!r}, which the run does not have; "
-                "its documents are incomplete"
-            )
-        return found
-
-    def _load(self, uid: str) -> _Resource | None:
-        if uid not in self._resources:
-            try:
-                doc = self.source.get_resource(uid)
-            except (KeyError, ValueError):
-                doc = None
-            if doc is None:
-                return None
-            doc = apply_transform(self.transforms, "resource", doc)
-            self._resources[uid] = _Resource(uid, doc, self.source.get_datum_pages(uid))
-        return self._resources[uid]
-
-
-class _Resource:
-    """A resource document, and its datum pages joined."""
-
-    def __init__(self, uid: str, doc: Doc, pages: Iterable[Doc]) -> None:
-        self.uid = uid
-        self.doc = doc
-        self.rows: dict[str, tuple[Mapping[str, Any], int]] = {}
-        for page in pages:
-            columns = {key: scalars(column) for key, column in page["datum_kwargs"].items()}
-            for i, datum_id in enumerate(scalars(page["datum_id"])):
-                self.rows[datum_id] = (columns, i)
-
-    def keywords(self, row: tuple[Mapping[str, Any], int]) -> dict[str, Any]:
-        columns, i = row
-        return {key: column[i] for key, column in columns.items()}
 
 
 class ExternalColumn(LazyArray):
@@ -224,6 +105,11 @@ class ExternalColumn(LazyArray):
                 "values of different shapes are no one array: read() gives them as a column of arrays"
             )
 
+    def _recorded(self) -> list[Any]:
+        """What stands in the events: datum ids."""
+        pages = self._rows.source.get_event_pages(self._rows.descriptor_uid, skip=0, limit=self._length)
+        return [value for page in pages for value in scalars(page["data"][self._key])]
+
     def values(self) -> list[np.ndarray]:
         """Every value as an array of its own, whatever their shapes."""
         with self._open() as handle:
@@ -269,6 +155,20 @@ class DatumColumn(ExternalColumn):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_ids": None}
 
+    @property
+    def token(self) -> str:
+        """Made of the datums, their resources, the root map, the handlers and the files as they are now."""
+        return named(self.identity, external_name(self._datum_ids(), self._table, self._opener))
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """The handler and the file of the first event, which decide the shape of all."""
+        if not self._length:
+            return ()
+        resource, _ = self._table.look_up(self._datum_ids()[0])
+        path, _ = self._opener.locate(resource)
+        return (self._opener.handler_class(resource), path, file_stamp(path))
+
     @contextlib.contextmanager
     def _open(self) -> Iterator[HandlerCache]:
         with HandlerCache(self._opener) as handlers:
@@ -276,11 +176,7 @@ class DatumColumn(ExternalColumn):
 
     def _datum_ids(self) -> list[str]:
         if self._ids is None:
-            pages = self._rows.source.get_event_pages(self._rows.descriptor_uid, skip=0, limit=self._length)
-            ids: list[str] = []
-            for page in pages:
-                ids.extend(scalars(page["data"][self._key]))
-            self._ids = ids
+            self._ids = self._recorded()
         return self._ids
 
     def _frames(self, handle: HandlerCache, rows: range) -> Iterator[Any]:
@@ -317,9 +213,3 @@ class DatumColumn(ExternalColumn):
             if path in str(error):
                 return self._opener.missing(resource, error)
         return error
-
-
-def filled_flags(page: Doc, key: str) -> list[Any]:
-    """What a page says of each value of a column: False where it stands for external data."""
-    filled = page.get("filled", {})
-    return scalars(filled[key]) if key in filled else [False] * len(page["time"])

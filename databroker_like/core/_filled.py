@@ -6,9 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from databroker_like.core._external import DatumTable, ExternalColumn, filled_flags
+from databroker_like.core._datums import DatumTable, filled_flags
+from databroker_like.core._external import ExternalColumn
+from databroker_like.core._filler import FillerGetter, reader_of
+from databroker_like.core._names import callable_name, external_name
 from databroker_like.core._pages import scalars
 from databroker_like.core._rows import EventRows
+from databroker_like.files._lazy import named
 
 __all__ = ["FilledColumn", "PageFiller"]
 
@@ -44,6 +48,17 @@ class FilledColumn(ExternalColumn):
         self._table = table
         self._get_filler = get_filler
         self._descriptor = descriptor
+
+    @property
+    def token(self) -> str:
+        """Made of the filler, too, and of what it is told: a filler may do anything with a document."""
+        filler_class, opener = reader_of(self._get_filler)
+        filler = [callable_name(filler_class)]
+        if not isinstance(self._get_filler, FillerGetter):
+            filler.append(callable_name(self._get_filler))
+        return named(
+            self.identity, filler, repr(self._descriptor), external_name(self._recorded(), self._table, opener)
+        )
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[PageFiller]:

@@ -25,6 +25,7 @@ __all__ = [
     "coerce_dask",
     "filler_getter",
     "opener_of",
+    "reader_of",
 ]
 
 Doc = Mapping[str, Any]
@@ -175,13 +176,31 @@ class HandlerOpener:
         HandlerFailed
             When the handler raises anything else.
         """
-        for_resource = getattr(self.registry, "for_resource", None)
-        handler_class = for_resource(resource) if for_resource is not None else self._look_up(resource)
+        handler_class = self.handler_class(resource)
         path, _ = self.locate(resource)
         make = functools.partial(handler_class, path, **resource.get("resource_kwargs", {}))
         return self.attempt(make, resource, f"opening it with {_name(handler_class)}")
 
-    def _look_up(self, resource: Doc) -> Any:
+    def handler_class(self, resource: Doc) -> Any:
+        """The handler class for a resource.
+
+        Parameters
+        ----------
+        resource : mapping
+            A resource document.
+
+        Returns
+        -------
+        handler class
+
+        Raises
+        ------
+        NoSuchHandler
+            When none is registered for its spec.
+        """
+        for_resource = getattr(self.registry, "for_resource", None)
+        if for_resource is not None:
+            return for_resource(resource)
         try:
             return self.registry[resource["spec"]]
         except NoSuchHandler:
@@ -306,6 +325,27 @@ def opener_of(get_filler: Callable[..., Any]) -> HandlerOpener | None:
     if not _is_plain_filler(type(filler)) or filler.include is not None or filler.exclude is not None:
         return None
     return HandlerOpener(dict(filler.handler_registry), filler.root_map, tuple(filler.retry_intervals))
+
+
+def reader_of(get_filler: Callable[..., Any]) -> tuple[Any, HandlerOpener]:
+    """The class of a filler, and its handlers and root map, whatever it does with them.
+
+    Parameters
+    ----------
+    get_filler : callable
+        As a run is handed it.
+
+    Returns
+    -------
+    (class, HandlerOpener)
+    """
+    if isinstance(get_filler, FillerGetter):
+        cls = get_filler.filler_class
+        cls = registry.import_path(cls) if isinstance(cls, str) else cls
+        return cls, HandlerOpener(get_filler.handler_registry, get_filler.root_map)
+    filler = get_filler(coerce="as_is")
+    handlers, root_map = getattr(filler, "handler_registry", {}), getattr(filler, "root_map", {})
+    return type(filler), HandlerOpener(dict(handlers), dict(root_map or {}))
 
 
 def _register_delayed() -> None:

@@ -8,8 +8,9 @@ from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._dataset import Part, arrange, chosen_keys, configuration, empty_column
+from databroker_like.core._datums import DatumTable
 from databroker_like.core._document import register_dask_tokens
-from databroker_like.core._external import DatumColumn, DatumTable, ExternalColumn, RaggedFrames
+from databroker_like.core._external import DatumColumn, ExternalColumn, RaggedFrames
 from databroker_like.core._filled import FilledColumn
 from databroker_like.core._filler import HandlerOpener, opener_of
 from databroker_like.core._pages import page_size, scalars
@@ -74,6 +75,8 @@ class StreamReading:
         -------
         xarray.Dataset
         """
+        if lazy:
+            register_dask_tokens()
         keys = chosen_keys(self.descriptors, self.include, self.exclude)
         failed: dict[str, Exception] = {}
         parts = [self._part(descriptor, keys, lazy, failed) for descriptor in self.descriptors]
@@ -151,7 +154,7 @@ class StreamReading:
         for key, array in streamed.items():
             part = array if lengths[key] == count else view(array, slice(0, count))
             try:
-                columns[key] = self._materialized(part, lazy)
+                columns[key] = self._materialized(key, part, lazy)
             except (MissingFile, NoSuchHandler) as error:
                 failed[key] = error
         for key in columns:
@@ -166,13 +169,13 @@ class StreamReading:
             raise NoSuchColumn(f"the events of descriptor {descriptor['uid']!r} have no {key!r}, which it declares")
         if self.field == "data" and data_key.get("external") and not _is_filled(pages, key):
             datum_ids = [datum_id for part in parts for datum_id in scalars(part)]
-            return self._materialized(self.external(descriptor, key, rows, count, datum_ids), lazy)
+            return self._materialized(key, self.external(descriptor, key, rows, count, datum_ids), lazy)
         array = join_column(parts)
         if not lazy:
             return array
-        column = EventColumn(rows, self.field, key, count, array.dtype, array.shape[1:])
+        column = EventColumn(rows, self.field, key, count, array.dtype, array.shape[1:], _digest(array))
         chunk = max(EVENTS_AT_ONCE, -(-count // CHUNKS_AT_MOST))
-        return _event_dask(column, (min(chunk, count), *array.shape[1:]))
+        return self._lazily(key, column, (min(chunk, count), *array.shape[1:]))
 
     def external(
         self, descriptor: Doc, key: str, rows: EventRows, count: int, datum_ids: list[str] | None = None
@@ -197,11 +200,22 @@ class StreamReading:
             self._kept["opener"] = opener_of(self.source.get_filler)
         return self._kept["opener"]
 
-    def _materialized(self, column: LazyArray, lazy: bool) -> Any:
+    @property
+    def lazy_columns(self) -> dict[str, list[LazyArray]]:
+        """Key -> what `dataset` made its dask array of, one for each descriptor."""
+        found: dict[str, list[LazyArray]] = self._kept.setdefault("lazy", {})
+        return found
+
+    def _lazily(self, key: str, column: LazyArray, chunks: tuple[int, ...] | None) -> Any:
+        self.lazy_columns.setdefault(key, []).append(column)
+        # What refers to the events may carry a whole run and goes into the graph once; a file's name, with each task.
+        return lazy_to_dask(column, chunks, inline=not isinstance(column, EventColumn | ExternalColumn))
+
+    def _materialized(self, key: str, column: LazyArray, lazy: bool) -> Any:
         import numpy as np
 
         if lazy:
-            return _event_dask(column) if isinstance(column, ExternalColumn) else lazy_to_dask(column)
+            return self._lazily(key, column, column.chunks if isinstance(column, ExternalColumn) else None)
         try:
             return column.read_into(np.empty(column.shape, column.dtype))
         except RaggedFrames:
@@ -251,17 +265,7 @@ def _dask(array: np.ndarray, lazy: bool) -> Any:
     return da.from_array(array, chunks=array.shape)
 
 
-def _event_dask(column: LazyArray, chunks: tuple[int, ...] | None = None) -> Any:
-    """A dask array over a column; the column stands in the graph once, and every chunk refers to it."""
-    import dask.array as da
-    import numpy as np
+def _digest(array: np.ndarray) -> str:
+    from dask.tokenize import tokenize
 
-    register_dask_tokens()
-    shape, dtype = column.shape, column.dtype
-    if 0 in shape:
-        chunks = shape
-    meta = np.empty((0,) * len(shape), dtype=dtype)
-    return da.from_array(
-        column, chunks=chunks or column.chunks, name=f"{type(column).__name__.lower()}-{column.token}", meta=meta,
-        asarray=False, inline_array=False,
-    )  # fmt: skip
+    return str(tokenize(array))

@@ -160,20 +160,30 @@ class EventColumn(LazyArray):
     dtype : numpy.dtype
     shape : tuple of int
         Of one event's value.
+    digest : str
+        What tells the values from others, such as those of a file that was mended by hand since.
     """
 
     def __init__(
-        self, rows: EventRows, field: str, key: str, length: int, dtype: np.dtype, shape: tuple[int, ...] = ()
+        self,
+        rows: EventRows,
+        field: str,
+        key: str,
+        length: int,
+        dtype: np.dtype,
+        shape: tuple[int, ...] = (),
+        digest: str = "",
     ) -> None:
         self._rows = rows
         self._field = field
         self._key = key
+        self._digest = digest
         self._known = ArrayInfo((length, *shape), dtype, (max(1, length), *shape))
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """The descriptor, the field and the key, and how many rows there were."""
-        return ("events", self._rows.descriptor_uid, self._field, self._key, self.shape, self.dtype.str)
+        """The descriptor, the field and the key, how many rows there were, and what tells their values from others."""
+        return ("events", self._rows.descriptor_uid, self._field, self._key, self.shape, self.dtype.str, self._digest)
 
     def _open(self) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext(self._rows)

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from databroker_like.core._datums import DatumTable
 from databroker_like.core._documents import FILLS, check_fill, run_documents
-from databroker_like.core._external import DatumTable
 from databroker_like.core._filler import HandlerCache, opener_of
 from databroker_like.core._header import Header
 from databroker_like.core._intake import CatalogBase

@@ -16,7 +16,7 @@ from databroker_like.files._select import Box, forward, lengths, select
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ArrayInfo", "LazyArray"]
+__all__ = ["ArrayInfo", "LazyArray", "file_stamp", "named"]
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,12 @@ class LazyArray(ABC):
     @property
     def token(self) -> str:
         """A name for the data as it lies on disk now: it changes when a file does."""
-        stamps = [_stamp(path) for path in self.paths]
-        return hashlib.blake2b(repr((self.identity, stamps)).encode(), digest_size=16).hexdigest()
+        return named(self.identity, [_stamp(path) for path in self.paths])
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """What is quickly looked at and is another when shape and dtype may be: the first and the last file."""
+        return tuple(file_stamp(path) for path in {*self.paths[:1], *self.paths[-1:]})
 
     def __dask_tokenize__(self) -> Any:
         return (type(self).__qualname__, self.token)
@@ -233,13 +237,35 @@ class LazyArray(ABC):
         return ", ".join(self.paths[:1])
 
 
-def _stamp(path: str) -> tuple[int, int, int]:
-    """What changes when a file does; for a folder, when anything below it does; zeros where there is nothing."""
+def named(*parts: Any) -> str:
+    """A name made of plain values.
+
+    Examples
+    --------
+    >>> named("a", 1) == named("a", 1), named("a", 1) == named("a", 2)
+    (True, False)
+    """
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def file_stamp(path: str) -> tuple[int, int, int]:
+    """The time of change, the size and the number of a file or a folder; zeros where there is nothing.
+
+    Examples
+    --------
+    >>> file_stamp("/there/is/no/such/file")
+    (0, 0, 0)
+    """
     try:
         stat = os.stat(path)
     except OSError:
         return (0, 0, 0)
-    newest, size, count = stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    """What changes when a file does; for a folder, when anything below it does; zeros where there is nothing."""
+    newest, size, count = file_stamp(path)
     if os.path.isdir(path):
         for folder, _, names in os.walk(path):
             for name in names:

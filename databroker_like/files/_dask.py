@@ -19,7 +19,7 @@ _NUMBERS_AT_ONCE = 10_000
 _SMALL_CHUNK = 64 * 1024
 
 
-def to_dask(lazy: LazyArray, chunks: Any = None) -> da.Array:
+def to_dask(lazy: LazyArray, chunks: Any = None, *, inline: bool = True) -> da.Array:
     """A dask array that reads a lazy array chunk by chunk.
 
     Parameters
@@ -28,6 +28,9 @@ def to_dask(lazy: LazyArray, chunks: Any = None) -> da.Array:
         It goes into the graph as it is, path and parameters, and pickles.
     chunks : optional
         As `dask.array.from_array` takes them; by default what `chunk_shape` says.
+    inline : bool
+        Let every task carry the lazy array, which is best while it is no more than a path. False lets it stand in
+        the graph once, for all tasks to refer to.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def to_dask(lazy: LazyArray, chunks: Any = None) -> da.Array:
         chunks = chunk_shape(lazy)
     name = f"{type(lazy).__name__.lower()}-{tokenize(lazy.token, chunks)}"
     meta = np.empty((0,) * len(shape), dtype=dtype)
-    return da.from_array(lazy, chunks=chunks, name=name, meta=meta, asarray=False, inline_array=True)
+    return da.from_array(lazy, chunks=chunks, name=name, meta=meta, asarray=False, inline_array=inline)
 
 
 def chunk_shape(lazy: LazyArray) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.files._array import ArrayInfo, LazyArray
@@ -39,7 +40,7 @@ class MemoryArray(LazyArray):
         import numpy as np
 
         data = self._data
-        raw = repr(data.tolist()).encode() if data.dtype.hasobject else np.ascontiguousarray(data).tobytes()
+        raw = pickle.dumps(data) if data.dtype.hasobject else np.ascontiguousarray(data).tobytes()
         return ("memory", data.dtype.str, data.shape, hashlib.blake2b(raw, digest_size=16).hexdigest())
 
     def _open(self) -> contextlib.AbstractContextManager[Any]:
