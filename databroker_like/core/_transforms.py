@@ -23,6 +23,10 @@ def _as_it_is(doc: Any) -> Any:
     return doc
 
 
+class _Parsed(dict[str, Transform]):
+    """Transforms that need no second look: a catalog hands the same ones to each of its runs."""
+
+
 def parse_transforms(transforms: Mapping[str, Transform | str | None] | None) -> dict[str, Transform]:
     """Transforms by kind of document, with dotted paths imported.
 
@@ -49,6 +53,8 @@ def parse_transforms(transforms: Mapping[str, Transform | str | None] | None) ->
     >>> parse_transforms({"descriptor": "copy.copy"})["descriptor"]
     <function copy at ...>
     """
+    if isinstance(transforms, _Parsed):
+        return transforms
     if transforms is None:
         transforms = {}
     if not isinstance(transforms, Mapping):
@@ -57,7 +63,7 @@ def parse_transforms(transforms: Mapping[str, Transform | str | None] | None) ->
         if kind not in TRANSFORMABLE:
             near = listed(nearest(kind, TRANSFORMABLE) or TRANSFORMABLE)
             raise NotOffered(f"documents of kind {kind!r} cannot be transformed; nearest to it is what can: {near}")
-    return {kind: _parsed(kind, transforms.get(kind)) for kind in TRANSFORMABLE}
+    return _Parsed((kind, _parsed(kind, transforms.get(kind))) for kind in TRANSFORMABLE)
 
 
 def _parsed(kind: str, transform: Transform | str | None) -> Transform:

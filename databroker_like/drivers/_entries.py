@@ -35,16 +35,21 @@ class Entry:
     problem : str or None
     seen_ns : int
         When it was looked into.
+    saved : bool
+        Whether the index has it.
     """
 
-    is_saved = False
+    __slots__ = ("folder", "is_saved", "name", "problem", "rows", "seen_ns", "sign")  # there are many
 
-    def __init__(self, folder: str, name: str, sign: tuple[int, ...], problem: str | None, seen_ns: int = 0) -> None:
+    def __init__(
+        self, folder: str, name: str, sign: tuple[int, ...], problem: str | None, seen_ns: int = 0, saved: bool = False
+    ) -> None:
         self.folder = folder
         self.name = name
         self.sign = sign
         self.problem = problem
         self.seen_ns = seen_ns
+        self.is_saved = saved
         self.rows: list[Row] = []
 
     @classmethod
@@ -94,8 +99,7 @@ class Row:
         The part of an index where its documents are, and ``number``, the place there.
     """
 
-    known_start: Doc | None = None
-    known_stop: Doc | None = None
+    __slots__ = ("entry", "known_start", "known_stop", "number", "part", "time", "uid")  # there are many
 
     def __init__(self, entry: Entry, uid: str, time: float, part: Part | None = None, number: int = 0) -> None:
         self.entry = entry
@@ -103,6 +107,8 @@ class Row:
         self.time = time
         self.part = part
         self.number = number
+        self.known_start: Doc | None = None
+        self.known_stop: Doc | None = None
 
     @property
     def path(self) -> str:

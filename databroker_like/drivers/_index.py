@@ -182,8 +182,7 @@ def _take(part: Part, entries: dict[str, dict[str, Entry]]) -> None:
     signs = zip(table["size"], table["mtime"], table["ctime"], table["inode"], strict=True)
     made = []
     for name, number, sign, problem in zip(table["names"], table["folder"], signs, table["problem"], strict=True):
-        folders[number][name] = entry = Entry(paths[number], name, sign, problem)
-        entry.is_saved = True
+        folders[number][name] = entry = Entry(paths[number], name, sign, problem, saved=True)
         made.append(entry)
     for number, (file, uid, time) in enumerate(zip(table["file"], table["uid"], table["time"], strict=True)):
         entry = made[file]

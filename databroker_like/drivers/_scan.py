@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import re
@@ -129,36 +128,29 @@ def scan(patterns: Iterable[Pattern]) -> Scan:
             for path in glob.iglob(folder, recursive=True):
                 base, file = os.path.split(path)
                 names_of.setdefault(base, []).append(file)
-        elif glob.has_magic(name):
-            names, links = _matching(folder, name)
-            names_of.setdefault(folder, []).extend(names)
-            is_plain = is_plain and not links
         else:
-            is_plain = is_plain and not os.path.islink(os.path.join(folder, name))
-            names_of.setdefault(folder, []).append(name)
+            names_of.setdefault(folder, []).extend(_matching(folder, name) if glob.has_magic(name) else [name])
     for folder, names in names_of.items():
         listing[folder], linked = _signatures(folder, names)
         is_plain = is_plain and not linked
     return Scan(listing, is_plain)
 
 
-def _matching(folder: str, pattern: str) -> tuple[list[str], bool]:
-    """The names in a folder that match; whether any is a link."""
+def _matching(folder: str, pattern: str) -> list[str]:
+    """The names in a folder that match."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
     suffix = pattern[1:]
-    names, links = [], False
-    is_suffix = pattern[0] == "*" and not glob.has_magic(suffix)
+    if pattern[0] == "*" and not glob.has_magic(suffix):
+        return [name for name in names if name.endswith(suffix) and name[0] != "."]
     match = re.compile(translate(pattern)).match
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as found:
-        for item in found:
-            name = item.name
-            if (name.endswith(suffix) if is_suffix else match(name)) and (name[0] != "." or pattern[0] == "."):
-                names.append(name)
-                links = links or item.is_symlink()
-    return names, links
+    return [name for name in names if match(name) and (name[0] != "." or pattern[0] == ".")]
 
 
 def _signatures(folder: str, names: list[str]) -> tuple[dict[str, tuple[int, ...]], bool]:
-    """Name -> signature of the files that are there; whether any has another name as well."""
+    """Name -> signature of the files that are there; whether any is a link, or has another name as well."""
     found: dict[str, tuple[int, ...]] = {}
     linked = False
     try:
@@ -166,16 +158,25 @@ def _signatures(folder: str, names: list[str]) -> tuple[dict[str, tuple[int, ...
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
         return found, linked
-    relative = os.stat in os.supports_dir_fd
+    relative = descriptor if os.stat in os.supports_dir_fd else None
+    base = folder if relative is None else ""
+    is_regular, lstat, join = stat.S_ISREG, os.lstat, os.path.join
     try:
         for name in names:
             try:
-                status = os.stat(name, dir_fd=descriptor) if relative else os.stat(os.path.join(folder, name))
+                status = lstat(join(base, name) if base else name, dir_fd=relative)
+                if not is_regular(status.st_mode):
+                    if not stat.S_ISLNK(status.st_mode):
+                        continue
+                    linked = True
+                    status = os.stat(join(base, name), dir_fd=relative)
+                    if not is_regular(status.st_mode):
+                        continue
             except OSError:  # deleted since, or a link to nowhere
                 continue
-            if stat.S_ISREG(status.st_mode):
-                found[name] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-                linked = linked or status.st_nlink > 1
+            found[name] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            if status.st_nlink > 1:
+                linked = True
     finally:
         os.close(descriptor)
     return found, linked
