@@ -180,12 +180,13 @@ class Broker(CatalogBase):
 
     def _run(self, uid: str) -> BlueskyRun:
         start = self.collection.start(uid)
-        run = self._runs.get(uid, start)
+        version = self.collection.version(uid)
+        run = self._runs.get(uid, start, version)
         if run is None:
             get_filler = filler_getter(self._filler_class, self._handlers, self._root_map)
             run = BlueskyRun.from_source(self.collection.source(uid, get_filler), transforms=self._transforms, name=uid)
             run.cat = run.catalog_object = self
-            self._runs.keep(uid, start, run)
+            self._runs.keep(uid, start, run, version)
         return run
 
     def __getattr__(self, name: str) -> Any:
@@ -278,6 +279,16 @@ class Broker(CatalogBase):
         self._handlers = other._handlers
         self._runs = other._runs
         self.cat = other.cat
+
+    def serialize(self) -> str:
+        """A catalog file with this catalog in it, as ``save(path)`` writes it: it opens again with intake.
+
+        Returns
+        -------
+        str
+            YAML.
+        """
+        return str(self.yaml())
 
     def walk(
         self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2

@@ -75,6 +75,13 @@ class RunCollection(ABC):
         """The start document of a run; KeyError when there is none."""
         return self.starts()[uid]
 
+    def version(self, uid: str) -> Any:
+        """What becomes another when the documents of a finished run are changed; None when that is not known.
+
+        It is asked right after `start`, and what was found then is good enough. While a run goes on it is None.
+        """
+        return None
+
 
 def _newest_first(starts: Mapping[str, Any]) -> Iterable[str]:
     return reversed(starts) if isinstance(starts, Reversible) else reversed(list(starts))

@@ -25,6 +25,7 @@ __all__ = [
     "StreamDatum",
     "StreamResource",
     "register_dask_tokens",
+    "same",
     "tokenize_document",
     "wrap",
 ]
@@ -281,3 +282,36 @@ def register_dask_tokens() -> None:
 
 if "dask.tokenize" in sys.modules:
     register_dask_tokens()
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two documents, or what is in them, say the same; arrays and NaN may be among it.
+
+    Parameters
+    ----------
+    one, other : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> nan = float("nan")
+    >>> same({"a": [1, nan]}, {"a": [1, float("nan")]})
+    True
+    """
+    if one is other:
+        return True
+    try:
+        if one == other:
+            return True
+    except ValueError:  # an array is neither true nor false
+        pass
+    if isinstance(one, Mapping):
+        return isinstance(other, Mapping) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same, one, other))
+    if hasattr(one, "dtype") and hasattr(other, "dtype"):
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
+    return bool(isinstance(one, float) and isinstance(other, float) and one != one and other != other)

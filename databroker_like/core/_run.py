@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from databroker_like.core._datums import DatumTable
+from databroker_like.core._document import same
 from databroker_like.core._documents import FILLS, check_fill, run_documents
 from databroker_like.core._filler import HandlerCache, opener_of
 from databroker_like.core._header import Header
@@ -257,6 +258,13 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         """Not offered: the streams are what is read."""
         raise NotOffered(self._read_a_stream())
 
+    def read_partition(self, i: Any) -> Any:
+        """Not offered: the streams have partitions."""
+        raise NotOffered(
+            "a run itself has no partitions to read; run['primary'].read_partition(...) has, and "
+            "run.documents(fill=...) gives all documents"
+        )
+
     def _read_a_stream(self) -> str:
         names = self._header.stream_names
         how = f"run[{names[0]!r}].read()" if names else "run['primary'].read(), once there is such a stream"
@@ -265,6 +273,27 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
     def search(self, *args: Any, **kwargs: Any) -> Any:
         """Not offered: catalogs of runs are searched."""
         raise NotOffered("a run is not searched; search the catalog it comes from: catalog.search({...})")
+
+    def walk(
+        self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2
+    ) -> dict[str, Any]:
+        """Every stream, by its dotted name.
+
+        Parameters
+        ----------
+        sofar, prefix
+            What an outer catalog found before, and the names that lead here.
+        depth : int
+            Taken because every intake catalog takes it; streams have nothing below them.
+
+        Returns
+        -------
+        dict
+        """
+        out = {} if sofar is None else sofar
+        for name, stream in self.items():
+            out[".".join([*(prefix or []), name])] = stream
+        return out
 
     # -- members and showing -------------------------------------------------------------------------------------
 
@@ -313,7 +342,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, BlueskyRun) and self._header.start == other._header.start
+        return isinstance(other, BlueskyRun) and same(self._header.start, other._header.start)
 
     def __hash__(self) -> int:
         return hash(("bluesky-run", self._header.start["uid"]))

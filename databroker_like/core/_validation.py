@@ -147,7 +147,9 @@ def _sample(array: Any) -> Any:
     if dtype is None or shape is None:
         return _plain(array.__array__().tolist())
     if not shape:
-        return _plain(array.item()) if hasattr(array, "item") else _typical(dtype.kind)
+        item = array.item() if hasattr(array, "item") else array
+        # Of a number that Python has no type for, numpy's longdouble, the item is that number again.
+        return _typical(dtype.kind) if hasattr(item, "__array__") else _plain(item)
     if dtype.kind == "O" and hasattr(array, "tolist"):
         return _plain(array.tolist())
     if 0 in shape:

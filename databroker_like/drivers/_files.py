@@ -194,6 +194,10 @@ class FileCollection(RunCollection):
     def start(self, uid: str) -> Doc:
         return self._row(uid).start
 
+    def version(self, uid: str) -> Any:
+        row = self._by_uid.get(uid)
+        return row.entry.sign if row is not None and row.is_finished else None
+
     def has(self, uid: str) -> bool:
         try:
             self._row(uid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class FileFormat(ABC):
                 if found is not None:
                     return found
             return self._outline_of_all(path)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             return Outline(problem=f"it cannot be read: {error}")
 
     def _outline_of_all(self, path: str) -> Outline:
@@ -171,6 +172,8 @@ class FileFormat(ABC):
             problem = f"{reader.where} is no document of a run"
         except EOFError as error:
             problem = f"truncated: {error}"
+        except zlib.error as error:
+            problem = f"damaged after {reader.where}: {error}"
         good = [pair for pair in runs.values() if _start_problem(pair[0]) is None]
         if not good and problem is None:
             if not self._any_content(path):

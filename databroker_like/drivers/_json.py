@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -15,6 +17,7 @@ __all__ = ["JSONFormat"]
 
 Doc = Mapping[str, Any]
 _BATCH = 1 << 18
+_SCALARS = (bool, int, float, str)
 _SPACE = b" \t\r\n"
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -54,7 +57,8 @@ class JSONFormat(FileFormat):
         except orjson.JSONDecodeError:  # NaN, Infinity, or half a surrogate pair
             strict = None
         else:
-            strict = text if json.loads(text) == strict else None
+            # As text, for a large integer that came back as a float is equal to it all the same.
+            strict = text if repr(json.loads(text)) == repr(strict) else None
         return (text if strict else " " + text).encode() + b"\n"
 
     def decode(self, raw: bytes) -> tuple[str, Doc]:
@@ -100,7 +104,7 @@ class _JSONReader(Reader):
             if not self._begin(file):
                 yield list(self._items(file))
                 return
-            while lines := file.readlines(_BATCH):
+            while lines := self._whole_lines(file):
                 pairs = _all_at_once(lines)
                 if pairs is None:
                     # Something is not as it is nearly always: line by line from here to the end of the batch.
@@ -112,6 +116,19 @@ class _JSONReader(Reader):
                 self.number += len(lines)
                 self.offset += sum(map(len, lines))
                 self._batch = []
+
+    def _whole_lines(self, file: IO[bytes]) -> list[bytes]:
+        try:
+            return file.readlines(_BATCH)
+        except (EOFError, OSError, zlib.error):
+            # Compressed, and cut off or damaged: what came before that, line by line, and then the same error.
+            file.seek(self.offset)
+            lines: list[bytes] = []
+            with contextlib.suppress(EOFError, OSError, zlib.error):
+                lines.extend(file)
+            if not lines:
+                raise
+            return lines
 
     def stopped_at(self, position: int) -> None:
         if self._batch:
@@ -234,11 +251,14 @@ def _plain(value: Any) -> Any:
     import numpy
 
     if isinstance(value, numpy.ndarray):
-        if value.dtype.kind not in "biufUM" or value.dtype.kind == "M":
+        if value.dtype.kind not in "biufU" or not isinstance(value.item(0) if value.size else 0, _SCALARS):
             raise InvalidDocument(f"an array of {value.dtype} cannot be written as JSON")
         return value.tolist()
     if isinstance(value, numpy.bool | numpy.integer | numpy.floating | numpy.str_):
-        return value.item()
+        item = value.item()
+        if isinstance(item, _SCALARS):  # a longdouble is not, and JSON has none
+            return item
+        raise InvalidDocument(f"a numpy {value.dtype} cannot be written as JSON: {value!r:.60}")
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Mapping):

@@ -69,7 +69,7 @@ class _MsgpackReader(Reader):
                 most = max(os.fstat(file.fileno()).st_size, 1)
             file.seek(begin)
             unpacker = msgpack.Unpacker(
-                file,
+                _Pieces(file) if is_gzipped(file) else file,
                 object_hook=_decode,
                 raw=False,
                 strict_map_key=False,
@@ -96,6 +96,13 @@ class _MsgpackReader(Reader):
                 self.span = self.offset, end - self.offset
                 yield pair[0], pair[1]
                 self.offset = end
+
+
+class _Pieces:
+    """A compressed file in pieces as they are decompressed: where it is cut off, what came before is not lost."""
+
+    def __init__(self, file: Any) -> None:
+        self.read = file.read1
 
 
 def _encode(value: Any) -> Any:

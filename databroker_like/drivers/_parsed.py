@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import zlib
 from collections import OrderedDict
 from operator import length_hint
 
@@ -69,7 +70,7 @@ class ParsedFile:
                 self._take(reader)
         except (InvalidFile, InvalidDocument) as error:
             self.problem = str(error) if isinstance(error, InvalidFile) else f"{reader.where}: {error}"
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, zlib.error) as error:
             self.problem = f"truncated or unreadable after {reader.where}: {error}"
         self._offset = reader.offset
         self.signature = now

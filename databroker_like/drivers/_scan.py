@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import translate
 from typing import NamedTuple
 
@@ -125,7 +125,7 @@ def scan(patterns: Iterable[Pattern]) -> Scan:
     for folder, name in patterns:
         if name is None:
             is_plain = False
-            for path in glob.iglob(folder, recursive=True):
+            for path in _found(folder):
                 base, file = os.path.split(path)
                 names_of.setdefault(base, []).append(file)
         else:
@@ -134,6 +134,24 @@ def scan(patterns: Iterable[Pattern]) -> Scan:
         listing[folder], linked = _signatures(folder, names)
         is_plain = is_plain and not linked
     return Scan(listing, is_plain)
+
+
+def _found(pattern: str) -> Iterator[str]:
+    """The paths that a pattern of whole paths matches; a folder that links lead to again is entered once."""
+    before, stars, after = f"{pattern}/*".partition("/**/") if pattern.endswith("/**") else pattern.partition("/**/")
+    if not stars:
+        yield from glob.iglob(pattern)
+        return
+    entered: set[tuple[int, int]] = set()
+    for base in glob.iglob(before) if before else ["/"]:
+        for folder, folders, _ in os.walk(base, followlinks=True):
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in entered:
+                folders.clear()
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(name for name in folders if name[0] != ".")
+            yield from _found(os.path.join(glob.escape(folder), after))
 
 
 def _matching(folder: str, pattern: str) -> list[str]:

@@ -1,5 +1,7 @@
 import gc
 
+import numpy
+
 from databroker_like.core._held import RunsHeld
 
 
@@ -46,3 +48,21 @@ def test_a_run_that_was_recorded_anew_is_not_given_again():
     del run
     gc.collect()
     assert held.get("a", {"uid": "a", "sample": "new"}) is newer
+
+
+def test_a_finished_run_of_another_version_is_not_given_again():
+    held = RunsHeld()
+    run = Run()
+    held.keep("a", {"uid": "a"}, run, version=None)
+    assert held.get("a", {"uid": "a"}, version=None) is run
+    assert held.get("a", {"uid": "a"}, version=1) is run  # it has ended
+    assert held.get("a", {"uid": "a"}, version=1) is run
+    assert held.get("a", {"uid": "a"}, version=2) is None
+
+
+def test_runs_with_equal_arrays_in_their_start_are_the_same():
+    held = RunsHeld()
+    run = Run()
+    held.keep("a", {"uid": "a", "grid": numpy.array([1, 2])}, run)
+    assert held.get("a", {"uid": "a", "grid": numpy.array([1, 2])}) is run
+    assert held.get("a", {"uid": "a", "grid": numpy.array([1, 3])}) is None
