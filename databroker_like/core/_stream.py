@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from intake.source.base import DataSource
 
+from databroker_like.core._blocks import Blocks, PartitionIndexError
 from databroker_like.core._dataset import chosen_keys
 from databroker_like.core._devices import Devices
 from databroker_like.core._documents import check_fill, partitions
@@ -18,8 +19,7 @@ from databroker_like.core._persistence import NotPersisted
 from databroker_like.core._reading import StreamReading
 from databroker_like.core._source import RunSource
 from databroker_like.core._transforms import parse_transforms
-from databroker_like.errors import Invalid, NoSuchColumn, OutOfRange, WrongType, listed
-from databroker_like.errors import nearest as nearest_names
+from databroker_like.errors import Invalid, WrongType, listed
 from databroker_like.show._run import ColumnRow, StreamSummary, stream_html, stream_text
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["BlueskyEventStream", "PartitionIndexError"]
 
 _AUTO_PAGES = 5
-
-
-class PartitionIndexError(OutOfRange):
-    """A partition beyond the end."""
 
 
 class _FillerOf:
@@ -150,6 +146,7 @@ lookup_resource_for_datum, get_datum_pages : callable
         self.exclude = exclude
         self._sub_dict = sub_dict
         self._configuration_for = configuration_for
+        self._blocks: tuple[Any, Blocks] | None = None
 
     # -- what it is --------------------------------------------------------------------------------------------
 
@@ -195,10 +192,15 @@ lookup_resource_for_datum, get_datum_pages : callable
     # -- reading -------------------------------------------------------------------------------------------------
 
     def _dataset(self, *, lazy: bool) -> xr.Dataset:
-        descriptors = self._descriptors
-        reading = StreamReading(
+        reading = self._reading()
+        if self._configuration_for is not None:
+            return reading.configuration(self._configuration_for)
+        return reading.dataset(lazy=lazy)
+
+    def _reading(self) -> StreamReading:
+        return StreamReading(
             source=self._header.source,
-            descriptors=descriptors,
+            descriptors=self._descriptors,
             transforms=self._header.transforms,
             where=self._where,
             include=tuple(self.include) if self.include else None,
@@ -206,9 +208,6 @@ lookup_resource_for_datum, get_datum_pages : callable
             field=self._sub_dict,
             finished=self._header.stop is not None,
         )
-        if self._configuration_for is not None:
-            return reading.configuration(self._configuration_for)
-        return reading.dataset(lazy=lazy)
 
     def read(self) -> xr.Dataset:
         """The stream in memory.
@@ -250,6 +249,8 @@ lookup_resource_for_datum, get_datum_pages : callable
         Returns
         -------
         list of (name, document), or ndarray
+            The chunk of a run that has ended is read without looking at its documents again, only at whether the file
+            changed.
 
         Raises
         ------
@@ -277,19 +278,22 @@ lookup_resource_for_datum, get_datum_pages : callable
         return next(islice(partitions(self._header, self._stream_name, fill, size), index, None), [])
 
     def _block(self, key: str, *numbers: int) -> Any:
-        dataset = self.to_dask()
-        if key not in dataset.variables:
-            near = listed(nearest_names(key, dataset.variables) or dataset.variables)
-            raise NoSuchColumn(f"no column {key!r} in {self._where}; it has {near}")
-        data = dataset[key].data
-        if not hasattr(data, "dask"):
-            return data
-        try:
-            return data.blocks[numbers].compute()
-        except IndexError as error:
-            raise PartitionIndexError(
-                f"column {key!r} of {self._where} has no chunk {numbers}; it has {data.numblocks} of them"
-            ) from error
+        # A run that is complete has the columns it had; what may change is the files, and how they are found.
+        view = (tuple(self.include or ()), tuple(self.exclude or ()), self._roots())
+        if self._blocks is None or self._blocks[0] != view or not self._blocks[1].are_current(key):
+            if self._configuration_for is not None:
+                blocks = Blocks(self.to_dask(), {}, self._where)
+            else:
+                reading = self._reading()
+                blocks = Blocks(reading.dataset(lazy=True), reading.lazy_columns, self._where)
+            self._blocks = (view, blocks) if self._header.stop is not None else None
+        else:
+            blocks = self._blocks[1]
+        return blocks.read(key, numbers)
+
+    def _roots(self) -> tuple[tuple[str, str], ...]:
+        root_map = getattr(self._header.source.get_filler, "root_map", None)
+        return tuple(root_map.items()) if root_map else ()
 
     def _close(self) -> None:
         # Nothing is held open between readings.

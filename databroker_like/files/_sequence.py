@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid, InvalidFile
-from databroker_like.files._array import ArrayInfo, LazyArray
+from databroker_like.files._array import ArrayInfo, LazyArray, file_stamp
 from databroker_like.files._select import Box
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ class FileSequence(LazyArray):
     def paths(self) -> tuple[str, ...]:
         """All the files."""
         return tuple(self.names.path(number) for number in self.numbers)
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """The first and the last file's."""
+        return tuple(file_stamp(self.names.path(number)) for number in (self.numbers[0], self.numbers[-1]))
 
     def _where(self) -> str:
         return f"{os.path.join(self.names.folder, self.names.template)}, {len(self.numbers)} files"

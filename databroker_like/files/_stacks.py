@@ -37,6 +37,11 @@ class _Parts(LazyArray):
         """The files of all parts, each once."""
         return tuple(dict.fromkeys(path for part in self.parts for path in part.paths))
 
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """Those of the first and the last part."""
+        return (self.parts[0].state, self.parts[-1].state)
+
     def _where(self) -> str:
         first = self.parts[0]._where()
         return f"{first} and {len(self.parts) - 1} more parts" if first and len(self.parts) > 1 else first

@@ -41,6 +41,11 @@ class View(LazyArray):
         """The files that it reads."""
         return self.parent.paths
 
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """The parent's."""
+        return self.parent.state
+
     def _where(self) -> str:
         return self.parent._where()
 
