@@ -202,7 +202,7 @@ def _joined(key: str, parts: Sequence[Part], order: np.ndarray | None) -> Any:
         if key in part.columns:
             found.append(next(pieces))
         else:
-            dtype, missing = _missing(part.length, frame, dtype)
+            dtype, missing = _missing(part.length, frame, dtype, lazy)
             found.append(missing)
     column = _concatenated(found or with_rows, dtype, lazy)
     return column if order is None else column[order]
@@ -221,7 +221,7 @@ def _common_dtype(dtypes: Sequence[np.dtype]) -> np.dtype:
     return np.result_type(*dtypes)
 
 
-def _missing(length: int, frame: tuple[int, ...], dtype: np.dtype) -> tuple[np.dtype, np.ndarray]:
+def _missing(length: int, frame: tuple[int, ...], dtype: np.dtype, lazy: bool) -> tuple[np.dtype, Any]:
     """NaN for rows that lack a column, and the dtype that has room for it, as xarray chooses it."""
     import numpy as np
 
@@ -230,7 +230,12 @@ def _missing(length: int, frame: tuple[int, ...], dtype: np.dtype) -> tuple[np.d
     )
     if dtype.kind in "iu":
         wide = np.dtype("float64") if dtype.itemsize > 2 else np.dtype("float32")
-    return wide, np.full((length, *frame), np.nan, dtype=wide)
+    if not lazy:
+        return wide, np.full((length, *frame), np.nan, dtype=wide)
+    import dask.array as da
+
+    # As many frames of nothing as there may be are not made until they are asked for.
+    return wide, da.full((length, *frame), np.nan, dtype=wide, chunks=(1 if frame else length, *frame))
 
 
 def _concatenated(pieces: Sequence[Any], dtype: np.dtype, lazy: bool) -> Any:

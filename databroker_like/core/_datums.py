@@ -94,7 +94,10 @@ class DatumTable:
         found: dict[str, Doc | None] = {}
         known: set[str] = set()
         for datum_id in datum_ids:
-            guess = datum_id.partition("/")[0] if isinstance(datum_id, str) else ""
+            if not isinstance(datum_id, str):
+                # A value that was filled in before it was recorded.
+                continue
+            guess = datum_id.partition("/")[0]
             if guess in found or datum_id in known:
                 continue
             if guess in listed:

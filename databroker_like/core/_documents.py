@@ -194,8 +194,7 @@ class _Filling:
     def _reader(self, descriptor: Descriptor, key: str, done: int) -> Callable[[int, str], Any]:
         if self._handlers is not None:
             return lambda row, datum_id: self._read(datum_id)
-        column = self._column(descriptor, key)
-        return lambda row, datum_id: column[done + row]
+        return lambda row, datum_id: self._column(descriptor, key)[done + row]
 
     def _read(self, datum_id: str) -> Any:
         import numpy as np

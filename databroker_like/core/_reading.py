@@ -8,7 +8,7 @@ from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._dataset import Part, arrange, chosen_keys, configuration, empty_column
-from databroker_like.core._datums import DatumTable
+from databroker_like.core._datums import DatumTable, filled_flags
 from databroker_like.core._document import register_dask_tokens
 from databroker_like.core._external import DatumColumn, ExternalColumn, RaggedFrames
 from databroker_like.core._filled import FilledColumn
@@ -167,7 +167,7 @@ class StreamReading:
         parts = [page[self.field].get(key) for page in pages]
         if any(part is None for part in parts):
             raise NoSuchColumn(f"the events of descriptor {descriptor['uid']!r} have no {key!r}, which it declares")
-        if self.field == "data" and data_key.get("external") and not _is_filled(pages, key):
+        if self.field == "data" and data_key.get("external") and _stands_outside(pages, key):
             datum_ids = [datum_id for part in parts for datum_id in scalars(part)]
             return self._materialized(key, self.external(descriptor, key, rows, count, datum_ids), lazy)
         array = join_column(parts)
@@ -246,13 +246,20 @@ class StreamReading:
         )
 
 
-def _is_filled(pages: list[Doc], key: str) -> bool:
-    """Whether the values themselves stand in the events, filled in before they were recorded or by a driver."""
-    flags = [page.get("filled", {}).get(key) for page in pages]
-    if any(flag is None for flag in flags):
-        return False
-    found = {bool(f) for flag in flags for f in scalars(flag)}
-    if found == {True, False}:
+def _stands_outside(pages: list[Doc], key: str) -> bool:
+    """Whether datum ids stand in the events, and not the values themselves, filled in before they were recorded.
+
+    What is no text is no datum id, whatever the documents say of it.
+    """
+    found: set[bool] = set()
+    for page in pages:
+        column = page["data"][key]
+        if getattr(column, "ndim", 1) > 1 or getattr(getattr(column, "dtype", None), "kind", "U") not in "UTO":
+            found.add(False)
+            continue
+        flags = filled_flags(page, key)
+        found.update(isinstance(v, str) and not flag for v, flag in zip(scalars(column), flags, strict=True))
+    if len(found) > 1:
         raise NoSuchColumn(f"some events have {key!r} filled in and some do not, and so it is no one column")
     return found == {True}
 

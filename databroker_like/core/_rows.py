@@ -20,6 +20,9 @@ __all__ = ["EventColumn", "EventRows", "as_array", "fitted", "join_column", "rag
 
 Doc = Mapping[str, Any]
 
+#: Characters that texts may take when all are as long as the longest; beyond, they stay objects unless most are.
+PADDED_AT_MOST = 16_000_000
+
 
 def as_array(values: Any) -> np.ndarray:
     """A column as one array, of the dtype that its values have.
@@ -33,7 +36,8 @@ def as_array(values: Any) -> np.ndarray:
     -------
     ndarray
         Of shape (time, ...). Values of different shapes make a column of ``object`` dtype and shape (time,), each
-        value an array of its own.
+        value an array of its own; texts that end in zeros, or of which few are very long, and integers that neither
+        int64 nor uint64 holds, stay Python objects.
 
     Examples
     --------
@@ -46,14 +50,47 @@ def as_array(values: Any) -> np.ndarray:
 
     if isinstance(values, np.ndarray):
         return values
+    if len(values) and isinstance(values[0], str | bytes) and _is_no_fixed_width(values):
+        return _objects(values)
     try:
         array = np.asarray(values)
     except ValueError:
         return ragged(values)
+    if array.dtype == np.float64 and array.ndim == 1 and (np.abs(array) >= 2.0**63).any():
+        return _integers(values, array)
     if array.dtype == object and array.ndim > 1:
         # Rows of one length whose elements are of no one kind, such as lists with None in them.
         return ragged(values) if any(isinstance(v, list | tuple) and _uneven(v) for v in values) else array
     return array
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    import numpy as np
+
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _is_no_fixed_width(values: Sequence[Any]) -> bool:
+    """Whether texts are such as numpy would shorten, or blow up: it pads all to the longest, and cuts zeros off."""
+    kind = type(values[0])
+    if not all(type(value) is kind for value in values):
+        return False
+    joined = values[0][:0].join(values)
+    if (b"\0" if kind is bytes else "\0") in joined:
+        return True
+    padded = max(map(len, values)) * len(values)
+    return padded > PADDED_AT_MOST and padded > 8 * len(joined)
+
+
+def _integers(values: Sequence[Any], array: np.ndarray) -> np.ndarray:
+    """Integers too large for int64 as they are, where numpy makes floats of them that are others."""
+    import numpy as np
+
+    if not all(isinstance(value, int | np.integer) for value in values):
+        return array
+    return np.asarray(values, dtype=np.uint64) if min(values) >= 0 else _objects(values)
 
 
 def _uneven(value: Sequence[Any]) -> bool:
