@@ -17,7 +17,16 @@ from databroker_like.core._root_map import absolute_root_map
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._sink import RunSink
 from databroker_like.core._transforms import parse_transforms
-from databroker_like.errors import AmbiguousKey, Invalid, NotFound, NotOffered, OutOfRange, WrongType
+from databroker_like.errors import (
+    AmbiguousKey,
+    Invalid,
+    NotFound,
+    NotOffered,
+    OutOfRange,
+    WrongType,
+    listed,
+    nearest,
+)
 from databroker_like.queries import Everything, In, Node, Text, parse
 from databroker_like.show._catalog import CatalogSummary, RunRow, catalog_html, catalog_text
 
@@ -194,6 +203,10 @@ class Broker(CatalogBase):
             return super().__getattr__(name)
         except (AmbiguousKey, OutOfRange) as error:
             raise AttributeError(str(error)) from error
+        except AttributeError:
+            near = [] if name.startswith("_") else nearest(name, object.__dir__(self))
+            said = f"; nearest: {listed(near)}" if near else ", nor a run whose uid begins so"
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{said}") from None
 
     def __contains__(self, key: object) -> bool:
         try:

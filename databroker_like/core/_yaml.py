@@ -144,7 +144,13 @@ class CatalogFile(YAMLFileCatalog):
             raise MissingFile(f"the catalog file {self.path!r} is not there any more") from None
         stamp = (now.st_mtime_ns, now.st_size, now.st_ino)
         if stamp != self._seen or reload:
-            super()._load(reload)
+            try:
+                super()._load(reload)
+            except UnicodeDecodeError as error:
+                line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
+                raise InvalidCatalog(
+                    f"{self.path}, line {line}: the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
+                ) from error
             self._seen = stamp
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:

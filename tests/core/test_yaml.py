@@ -388,3 +388,10 @@ def test_shells_are_refused_when_intake_opens_the_file_and_an_argument_switches_
     path = write(source("args: {paths: a, getshell: true}\n"))
     with pytest.raises(ValueError, match="'getshell' cannot be true"):
         intake.open_catalog(path)["mine"]
+
+
+def test_a_file_that_is_not_utf_8_is_told_with_its_line(tmp_path):
+    path = tmp_path / "c.yml"
+    path.write_bytes(b"sources:\n  abc:\n    description: caf\xe9\n")
+    with pytest.raises(InvalidCatalog, match=r"c\.yml, line 3: the byte 0xe9 is not UTF-8"):
+        open_catalog(path)
