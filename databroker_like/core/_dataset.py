@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.core._declared import declared_dtype, extract_shape
+from databroker_like.core._declared import declared_dtype, extract_shape, fits, is_number
 from databroker_like.core._rows import as_array, ragged
 from databroker_like.core._tell import tell
 from databroker_like.errors import Invalid, listed, nearest
@@ -264,21 +264,17 @@ def _compare(key: str, data_key: Doc, column: Any, where: str) -> None:
         # How external streams of data lie in their files is told by what reads them.
         return
     shape = tuple(column.shape[1:])
-    if not shape and tuple(declared) == (1,) and data_key.get("dtype") != "array":
-        # ophyd-async declares a number taken once for each event as one of a row of one.
+    if not shape and is_number(declared, data_key.get("dtype")):
         return
     if column.dtype == object and not shape and len(declared):
         if any(n is None or int(n) <= 0 for n in declared):
             return
         said = "shapes that differ from event to event; it is a column of arrays"
+    elif fits(declared, shape) or (len(declared) == len(shape) == 3 and declared[-1] == 0):
+        # ophyd long reported (x, y, 0) for what is (num_images, y, x).
+        return
     else:
         said = f"shape {shape}"
-    if len(declared) == len(shape):
-        if len(declared) == 3 and declared[-1] == 0:
-            # ophyd long reported (x, y, 0) for what is (num_images, y, x).
-            return
-        if all(n is None or int(n) <= 0 or int(n) == m for n, m in zip(declared, shape, strict=True)):
-            return
     tell(
         f"{where + ': ' if where else ''}{key!r} was declared with shape {tuple(declared)} and its data has {said}; "
         "the data is right (a transform of the descriptor mends the declaration)",

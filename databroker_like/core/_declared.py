@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["declared_dtype", "extract_dtype", "extract_shape"]
+__all__ = ["declared_dtype", "extract_dtype", "extract_shape", "fits", "is_number"]
 
 Doc = Mapping[str, Any]
 
@@ -55,6 +55,49 @@ def _number_of_images(descriptor: Doc, key: str, resource: Doc) -> int:
     return -1
 
 
+def is_number(declared: Sequence[int | None], dtype: Any) -> bool:
+    """Whether a data key stands for one number, or text, to an event: one declared as a row of one is none.
+
+    ophyd-async declares the shape (1,) for a number that is taken once for each event.
+
+    Parameters
+    ----------
+    declared : sequence of int or None
+        The shape.
+    dtype : str or None
+        The ``dtype`` of the data key.
+
+    Examples
+    --------
+    >>> is_number([1], "number"), is_number([1], "array"), is_number([], "number")
+    (True, False, True)
+    """
+    return not declared or (tuple(declared) == (1,) and dtype != "array")
+
+
+def fits(declared: Sequence[int | None], found: Sequence[int], dtype: Any = "array") -> bool:
+    """Whether data has the shape that was declared for it; a length that is None, or not positive, is left open.
+
+    Parameters
+    ----------
+    declared : sequence of int or None
+    found : sequence of int
+        The shape that one event's data has.
+    dtype : str or None
+        The ``dtype`` of the data key.
+
+    Examples
+    --------
+    >>> fits([None, 4], (3, 4)), fits([1], (), "number"), fits([3], ())
+    (True, True, False)
+    """
+    if not found and is_number(declared, dtype):
+        return True
+    return len(declared) == len(found) and all(
+        n is None or int(n) <= 0 or int(n) == m for n, m in zip(declared, found, strict=True)
+    )
+
+
 def extract_dtype(descriptor: Doc, key: str) -> Any:
     """The numpy dtype that a descriptor says the values of a data key have.
 
@@ -82,9 +125,9 @@ def declared_dtype(data_key: Doc) -> Any:
 
     for name in ("dtype_numpy", "dtype_descr", "dtype_str"):
         said = data_key.get(name)
-        if isinstance(said, str):
+        if isinstance(said, str | list | tuple):
             try:
-                return np.dtype(said)
+                return np.dtype(said if isinstance(said, str) else [tuple(part) for part in said])
             except TypeError:
                 continue
     kinds = {"number": "float64", "integer": "int64", "boolean": "bool", "string": "U1"}

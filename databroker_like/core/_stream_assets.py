@@ -16,6 +16,7 @@ from databroker_like.core._asset_paths import (
     resolve_path,
     resolve_uri,
 )
+from databroker_like.core._declared import declared_dtype, fits, is_number
 from databroker_like.core._stream_readers import READERS, Reader, StreamAsset, find_reader
 from databroker_like.errors import InvalidDocument, InvalidFile
 from databroker_like.files._lazy import Grouped, LazyArray, MemoryArray, View, Window, concatenate
@@ -125,7 +126,7 @@ def stream_column(
     shape = tuple(None if n is None else int(n) for n in data_key.get("shape") or ())
     if not stretches:
         return _empty(data_key, shape)
-    return StreamColumn(data_key_name, shape, data_key.get("dtype") != "array", used, stretches)
+    return StreamColumn(data_key_name, shape, data_key.get("dtype"), used, stretches)
 
 
 def count_events(data_key_name: str, stream_resources: Iterable[Doc], stream_datums: Iterable[Doc]) -> int:
@@ -191,15 +192,8 @@ def _empty(data_key: Doc, shape: tuple[int | None, ...]) -> LazyArray:
     """The column of a data key that nothing was announced for yet."""
     import numpy as np
 
-    kinds = {"integer": "int64", "boolean": "bool", "string": "U1"}
-    dtype = data_key.get("dtype_numpy") or kinds.get(str(data_key.get("dtype")), "float64")
-    try:
-        kind = np.dtype([tuple(part) for part in dtype] if isinstance(dtype, list | tuple) else dtype)
-    except TypeError:
-        kind = np.dtype("float64")
-    if shape == (1,) and data_key.get("dtype") != "array":
-        shape = ()
-    return MemoryArray(np.empty((0, *(n or 0 for n in shape)), kind))
+    frame = () if is_number(shape, data_key.get("dtype")) else tuple(n or 0 for n in shape)
+    return MemoryArray(np.empty((0, *frame), declared_dtype(data_key)))
 
 
 class StreamColumn(View):
@@ -210,8 +204,8 @@ class StreamColumn(View):
     name : str
     declared : tuple of int or None
         The shape of one event, as the descriptor has it.
-    number : bool
-        Whether the descriptor says that one event is a number, or text, and no array.
+    dtype : str or None
+        The kind of one event's value, as the descriptor has it.
     resources : mapping of str to _Resource
     stretches : list of _Stretch
     """
@@ -222,13 +216,13 @@ class StreamColumn(View):
         self,
         name: str,
         declared: tuple[int | None, ...],
-        number: bool,
+        dtype: str | None,
         resources: dict[str, _Resource],
         stretches: list[_Stretch],
     ) -> None:
         self.name = name
         self.declared = declared
-        self.number = number
+        self.kind = dtype
         self.resources = resources
         self.stretches = stretches
 
@@ -257,7 +251,7 @@ class StreamColumn(View):
             parts.append(window if dropped else Grouped(window, size))
         column = concatenate(parts)
         found = column.shape[1:]
-        if not (_fits(self.declared, found) or self._is_number(found)):
+        if not fits(self.declared, found, self.kind):
             warn_declared_shape(self.name, self.declared, found)
         return column
 
@@ -267,30 +261,23 @@ class StreamColumn(View):
         with explaining(where.root, where.touched):
             return _Located(resource.reader(asset), where.root, where.touched)
 
-    def _is_number(self, found: tuple[int, ...]) -> bool:
-        return self.number and found == () and self.declared == (1,)
-
     def _frames_per_event(self, frames: LazyArray, resource: _Resource) -> tuple[int, bool]:
         """How many of the file's rows make an event, and whether that is one row without an axis of its own."""
         if not frames.shape:
             raise InvalidFile(f"{frames._where()} is a single value; a stream needs a first axis that counts frames")
         there, frame = frames.shape[0], frames.shape[1:]
         wide = len(self.declared) == len(frame) + 1
-        fits = _fits(self.declared, frame) or self._is_number(frame)
+        as_declared = fits(self.declared, frame, self.kind)
         if getattr(frames.parent, "exact", False):  # type: ignore[attr-defined]
             size = max(1, there // resource.stop)
-            return size, size == 1 and (fits or not wide)
-        if fits:
+            return size, size == 1 and (as_declared or not wide)
+        if as_declared:
             return 1, True
         size = int(resource.parameters.get("multiplier") or (self.declared[0] if wide else 1) or 1)
         if size > 1 and there < resource.stop * size and there and there % resource.stop == 0:
             # The file holds a whole number of rows for every event, though another than was declared.
             size = there // resource.stop
         return max(1, size), size <= 1 and not wide
-
-
-def _fits(declared: tuple[int | None, ...], found: tuple[int, ...]) -> bool:
-    return len(declared) == len(found) and all(d is None or d == n for d, n in zip(declared, found, strict=True))
 
 
 class _Located(View):
