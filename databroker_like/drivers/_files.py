@@ -172,6 +172,10 @@ class FileCollection(RunCollection):
         for pattern in self.patterns:
             if pattern.is_literal and pattern.name not in self._entries.get(pattern.folder, {}):
                 found[os.path.join(pattern.folder, str(pattern.name))] = "there is no such file"
+            elif pattern.name is not None and not os.path.isdir(pattern.folder):
+                found[pattern.folder] = "there is no such folder"
+            elif pattern.name is not None and not os.access(pattern.folder, os.R_OK | os.X_OK):
+                found[pattern.folder] = "the folder cannot be read: permission denied"
         return dict(sorted(found.items()))
 
     def has_files(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import zlib
@@ -203,7 +204,7 @@ def _all_at_once(lines: list[bytes]) -> list[Any] | None:
 
 def _is_list(file: IO[bytes]) -> bool:
     """Whether the file is one list of all documents: its first bracket is followed by a second, or by the end."""
-    head = b"".join(file.read(256).split())
+    head = b"".join(file.read(256).removeprefix(codecs.BOM_UTF8).split())
     while len(head) < 2:
         more = file.read(4096)
         if not more:

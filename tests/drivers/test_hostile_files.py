@@ -143,3 +143,21 @@ def test_a_catalog_file_made_of_a_catalog_opens_again(tmp_path: Path, write_line
     catalog = BlueskyJSONLCatalog(str(tmp_path / "*.jsonl"), name="mine")
     catalog.save(str(tmp_path / "saved.yml"))
     assert list(intake.open_catalog(str(tmp_path / "saved.yml"))["mine"]) == [UID]
+
+
+def test_a_folder_that_is_not_there_or_not_to_be_read_is_a_problem(tmp_path: Path, monkeypatch) -> None:
+    missing = BlueskyJSONLCatalog(str(tmp_path / "runs" / "*.jsonl"))
+    assert (list(missing), missing.problems) == ([], {str(tmp_path / "runs"): "there is no such folder"})
+    missing.insert("start", {"uid": UID, "time": 1000.0})
+    missing.close()
+    assert (list(missing), missing.problems) == ([UID], {})
+    # For root every folder can be read.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert "permission denied" in missing.problems[str(tmp_path / "runs")]
+
+
+def test_a_list_of_documents_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(json.dumps(samples.scalars(events=2, uid=UID, time=1000.0)).encode("utf-8-sig"))
+    catalog = BlueskyJSONLCatalog(str(tmp_path / "*.json"))
+    assert catalog[UID].primary.read().sizes["time"] == 2
+    assert catalog.problems == {}
