@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from databroker_like.core._collection import RunCollection as RunCollection
     from databroker_like.core._declared import extract_dtype as extract_dtype
     from databroker_like.core._declared import extract_shape as extract_shape
+    from databroker_like.core._delayed import coerce_dask as coerce_dask
     from databroker_like.core._document import Datum as Datum
     from databroker_like.core._document import DatumPage as DatumPage
     from databroker_like.core._document import Descriptor as Descriptor
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from databroker_like.core._document import StreamDatum as StreamDatum
     from databroker_like.core._document import StreamResource as StreamResource
     from databroker_like.core._document import tokenize_document as tokenize_document
-    from databroker_like.core._filler import coerce_dask as coerce_dask
     from databroker_like.core._handlers import discover_handlers as discover_handlers
     from databroker_like.core._handlers import parse_handler_registry as parse_handler_registry
     from databroker_like.core._pages import to_datum_pages as to_datum_pages
@@ -67,7 +67,7 @@ _FILES = {
         "StreamResource",
         "tokenize_document",
     ),
-    "_filler": ("coerce_dask",),
+    "_delayed": ("coerce_dask",),
     "_declared": ("extract_dtype", "extract_shape"),
     "_handlers": (
         "discover_handlers",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like.core._datums import DatumTable
 from databroker_like.core._document import same
-from databroker_like.core._documents import FILLS, check_fill, run_documents
+from databroker_like.core._documents import check_fill, run_documents
 from databroker_like.core._filler import HandlerCache, opener_of
 from databroker_like.core._header import Header
 from databroker_like.core._intake import CatalogBase
 from databroker_like.core._persistence import NotPersisted
+from databroker_like.core._run_members import Fillers, Streams
 from databroker_like.core._source import GETTERS, RunSource
-from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import NoSuchStream, NotOffered, listed
 from databroker_like.show._run import RunSummary, run_html, run_text
@@ -89,8 +89,8 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
             given = locals()
             source = RunSource.from_getters(**{name: given[name] for name in GETTERS})
         self._header = Header(source, parse_transforms(transforms))
-        self._streams = _Streams(self)
-        self._fillers: _Fillers | None = None
+        self._streams = Streams(self)
+        self._fillers: Fillers | None = None
         self._given: dict[str, Any] = {}
         super().__init__(**kwargs)
 
@@ -158,7 +158,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
     def fillers(self) -> Mapping[str, Any]:
         """``"yes"``, ``"no"``, ``"delayed"`` -> a filler of event-model; made when asked for."""
         if self._fillers is None:
-            self._fillers = _Fillers(self.source.get_filler)
+            self._fillers = Fillers(self.source.get_filler)
         return self._fillers
 
     def describe(self) -> dict[str, Any]:
@@ -346,58 +346,3 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     def __hash__(self) -> int:
         return hash(("bluesky-run", self._header.start["uid"]))
-
-
-class _Streams(Mapping[str, Any]):
-    """The streams a run has now; each is made once."""
-
-    def __init__(self, run: BlueskyRun) -> None:
-        self._run = run
-        self._made: dict[str, BlueskyEventStream] = {}
-
-    def __getitem__(self, name: str) -> BlueskyEventStream:
-        if name in self._made:
-            return self._made[name]
-        header = self._run._header
-        names = header.stream_names
-        if name not in names:
-            raise NoSuchStream(f"no stream {name!r} in run {header.start['uid'][:8]}; it has {listed(names)}")
-        stream = self._made[name] = BlueskyEventStream(name, header=header)
-        stream.cat = self._run
-        return stream
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._made or name in self._run._header.stream_names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._run._header.stream_names)
-
-    def __len__(self) -> int:
-        return len(self._run._header.stream_names)
-
-
-class _Fillers(Mapping[str, Any]):
-    """The fillers of a run, each made when it is first asked for."""
-
-    def __init__(self, get_filler: Callable[..., Any]) -> None:
-        self._get_filler = get_filler
-        self._made: dict[str, Any] = {}
-
-    def __getitem__(self, fill: str) -> Any:
-        check_fill(fill)
-        if fill not in self._made:
-            self._made[fill] = self._make(fill)
-        return self._made[fill]
-
-    def _make(self, fill: str) -> Any:
-        if fill == "no":
-            import event_model
-
-            return event_model.NoFiller(self._get_filler(coerce="as_is").handler_registry, inplace=True)
-        return self._get_filler(coerce="delayed" if fill == "delayed" else "force_numpy")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(FILLS)
-
-    def __len__(self) -> int:
-        return len(FILLS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from databroker_like.core._intake import CatalogBase
 from databroker_like.core._persistence import NotPersisted
 from databroker_like.core._reading import StreamReading
 from databroker_like.core._source import RunSource
+from databroker_like.core._stream_getters import MORE_GETTERS, source_of
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import Invalid, WrongType, listed
 from databroker_like.show._run import ColumnRow, StreamSummary, stream_html, stream_text
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["BlueskyEventStream", "PartitionIndexError"]
 
 _AUTO_PAGES = 5
-
-
-class _FillerOf:
-    """The ``get_filler`` of a stream that was handed its fillers."""
-
-    def __init__(self, fillers: Mapping[str, Any]) -> None:
-        self.fillers = fillers
-
-    def __call__(self, coerce: str = "force_numpy") -> Any:
-        return self.fillers["delayed" if coerce == "delayed" else "yes"]
 
 
 class BlueskyEventStream(NotPersisted, DataSource):
@@ -120,23 +110,19 @@ lookup_resource_for_datum, get_datum_pages : callable
         self.storage_options: dict[str, Any] = {}
         if header is None:
             if source is None:
-                getters = {
-                    "get_run_start": kwargs.get("get_run_start") or _Given(self._given.get("start")),
-                    "get_run_stop": get_run_stop or _Given(self._given.get("stop")),
-                    "get_event_descriptors": get_event_descriptors,
-                    "get_event_pages": get_event_pages,
-                    "get_event_count": get_event_count,
-                    "get_resources": get_resources,
-                    "get_resource": get_resource,
-                    "lookup_resource_for_datum": lookup_resource_for_datum,
-                    "get_datum_pages": get_datum_pages,
-                    "get_filler": kwargs.get("get_filler") or (fillers and _FillerOf(fillers)),
-                    "get_stream_resources": kwargs.get("get_stream_resources"),
-                    "get_stream_datums": kwargs.get("get_stream_datums"),
-                }
-                source = RunSource.from_getters(**getters)
-                if not kwargs.get("get_run_start") and not self._given.get("start"):
-                    source = replace(source, get_run_start=_StartOf(source.get_event_descriptors))
+                source = source_of(
+                    self._given,
+                    fillers,
+                    get_run_stop=get_run_stop,
+                    get_event_descriptors=get_event_descriptors,
+                    get_event_pages=get_event_pages,
+                    get_event_count=get_event_count,
+                    get_resources=get_resources,
+                    get_resource=get_resource,
+                    lookup_resource_for_datum=lookup_resource_for_datum,
+                    get_datum_pages=get_datum_pages,
+                    **{name: kwargs.get(name) for name in MORE_GETTERS},
+                )
             header = Header(source, parse_transforms(transforms))
         self._header = header
         self._stream_name = stream_name
@@ -394,23 +380,3 @@ lookup_resource_for_datum, get_datum_pages : callable
 
 def _accepted() -> set[str]:
     return {"include", "exclude", "sub_dict", "configuration_for", "metadata", "transforms", "name", "description"}
-
-
-class _Given:
-    """Gives the document that was handed in."""
-
-    def __init__(self, doc: Any) -> None:
-        self.doc = doc
-
-    def __call__(self) -> Any:
-        return self.doc
-
-
-class _StartOf:
-    """As much of the start document as the descriptors know, for a stream made without one."""
-
-    def __init__(self, get_event_descriptors: Any) -> None:
-        self.get_event_descriptors = get_event_descriptors
-
-    def __call__(self) -> dict[str, Any]:
-        return {"uid": next((str(doc["run_start"]) for doc in self.get_event_descriptors()), "")}

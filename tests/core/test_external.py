@@ -18,7 +18,8 @@ import xarray as xr
 
 from databroker_like.core import extract_dtype, extract_shape
 from databroker_like.core._datums import DatumTable
-from databroker_like.core._filler import HandlerCache, HandlerOpener, coerce_dask, filler_getter, opener_of
+from databroker_like.core._delayed import coerce_dask
+from databroker_like.core._filler import HandlerCache, HandlerOpener, filler_getter, opener_of
 from databroker_like.errors import HandlerFailed, MissingFile, NoSuchDocument, NoSuchHandler
 from databroker_like.files._lazy import MemoryArray, view
 
