@@ -61,12 +61,13 @@ lookup_resource_for_datum, get_datum_pages : callable
 
     Notes
     -----
-    A column whose external files, or whose handler, are missing is left out with one warning that names it; asked
-    for by name with ``include=``, it is an error. Values whose shape changes from event to event make a column of
-    dtype ``object`` along ``time`` alone, each value an array. The stream may be read while its run goes on, and
-    again: every reading shows what there is by then. A stream of external data only (``stream_resource`` and
-    ``stream_datum`` documents, no events) has as many rows as were announced for all its keys, and no ``time``
-    coordinate, for nothing recorded when they were taken.
+    A column whose external files, or whose handler, are missing is left out with one warning that names it; asked for
+    by name with ``include=``, it is an error. A file that is not there is looked for once, and not again after a while
+    as event-model's own Filler does: hand in ``filler_class`` with ``retry_intervals`` where files come late. Values
+    whose shape changes from event to event make a column of dtype ``object`` along ``time`` alone, each value an
+    array. The stream may be read while its run goes on, and again: every reading shows what there is by then. A stream
+    of external data only (``stream_resource`` and ``stream_datum`` documents, no events) has as many rows as were
+    announced for all its keys, and no ``time`` coordinate, for nothing recorded when they were taken.
     """
 
     container = "bluesky-event-stream"
@@ -289,7 +290,12 @@ lookup_resource_for_datum, get_datum_pages : callable
 
     @property
     def config(self) -> CatalogBase:
-        """The configuration of each device: ``stream.config["det"].read()``."""
+        """The configuration of each device: ``stream.config["det"].read()``.
+
+        What it holds are fields of devices and no data keys, so ``include`` and ``exclude`` have no part in it. A
+        field is repeated for each event: of a stream without events it is a column of length 0, of the dtype that
+        the value in the descriptor has; the value itself is in ``stream.metadata["descriptors"]``.
+        """
         return Devices(stream=self, sub_dict="data", name=f"configuration of {self._stream_name}")
 
     @property

@@ -141,3 +141,32 @@ def test_documents_hold_the_announcements_before_the_events(recording: Any, fram
             "event_page",
             "stop",
         ]
+
+
+@pytest.mark.parametrize("external", [True, False])
+@pytest.mark.parametrize("dtype", ["number", "integer"])
+def test_a_number_declared_as_a_row_of_one_is_no_wrong_declaration(
+    recording: Any, tmp_path: Path, dtype: str, external: bool
+) -> None:
+    data_key = {"dtype": dtype, "shape": [1], **({"external": "STREAM:"} if external else {})}
+    descriptor = recording.descriptor({"total": data_key})
+    path = tmp_path / "total.h5"
+    with h5py.File(path, "w") as file:
+        file["frames"] = np.arange(3)
+    if external:
+        announce(recording, descriptor, "total", path, (0, 3))
+    for i in range(3):
+        recording.event(descriptor, {} if external else {"total": i})
+    recording.stop()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for dataset in (recording.run.primary.read(), recording.run.primary.to_dask()):
+            assert dataset["total"].dims == ("time",)
+            assert dataset["total"].values.tolist() == [0, 1, 2]
+
+
+def test_an_array_declared_as_a_row_of_one_is_a_wrong_declaration_of_a_number(recording: Any) -> None:
+    descriptor = recording.descriptor({"total": {"dtype": "array", "shape": [1]}})
+    recording.event(descriptor, {"total": 1.0})
+    with pytest.warns(UserWarning, match="declared with shape"):
+        recording.run.primary.read()
