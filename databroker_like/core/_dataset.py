@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._declared import declared_dtype, extract_shape, fits, is_number
-from databroker_like.core._rows import as_array, ragged
+from databroker_like.core._rows import as_array, ragged, roomy
 from databroker_like.core._tell import tell
 from databroker_like.errors import Invalid, listed, nearest
 
@@ -55,7 +55,7 @@ def chosen_keys(
     ----------
     descriptors : sequence of mapping
     include, exclude : iterable of str, optional
-        One or the other. Names that the stream does not have are passed over.
+        One or the other. Names that the stream does not have are passed over; one to include, with a warning.
 
     Returns
     -------
@@ -80,6 +80,9 @@ def chosen_keys(
             keys.setdefault(key, data_key)
     if include:
         wanted = set(include)
+        for name in sorted(wanted - keys.keys()) if keys else ():
+            near = listed(nearest(name, keys) or keys)
+            tell(f"include={sorted(wanted)}: there is no data key {name!r} in this stream; it has {near}")
         return {key: data_key for key, data_key in keys.items() if key in wanted}
     unwanted = set(exclude or ())
     return {key: data_key for key, data_key in keys.items() if key not in unwanted}
@@ -225,11 +228,7 @@ def _missing(length: int, frame: tuple[int, ...], dtype: np.dtype, lazy: bool) -
     """NaN for rows that lack a column, and the dtype that has room for it, as xarray chooses it."""
     import numpy as np
 
-    wide = (
-        np.result_type(dtype, np.float16) if dtype.kind in "iuf" else dtype if dtype.kind == "c" else np.dtype(object)
-    )
-    if dtype.kind in "iu":
-        wide = np.dtype("float64") if dtype.itemsize > 2 else np.dtype("float32")
+    wide = roomy(dtype)
     if not lazy:
         return wide, np.full((length, *frame), np.nan, dtype=wide)
     import dask.array as da

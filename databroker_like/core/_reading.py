@@ -14,7 +14,7 @@ from databroker_like.core._external import DatumColumn, ExternalColumn, RaggedFr
 from databroker_like.core._filled import FilledColumn
 from databroker_like.core._filler import HandlerOpener, opener_of
 from databroker_like.core._pages import page_size, scalars
-from databroker_like.core._rows import EventColumn, EventRows, join_column, ragged
+from databroker_like.core._rows import EventColumn, EventRows, gapped_column, join_column, ragged
 from databroker_like.core._source import RunSource
 from databroker_like.core._stream_assets import stream_column
 from databroker_like.core._tell import tell
@@ -165,12 +165,20 @@ class StreamReading:
         self, descriptor: Doc, key: str, data_key: Doc, rows: EventRows, pages: list[Doc], count: int, lazy: bool
     ) -> Any:
         parts = [page[self.field].get(key) for page in pages]
-        if any(part is None for part in parts):
+        if all(part is None for part in parts):
             raise NoSuchColumn(f"the events of descriptor {descriptor['uid']!r} have no {key!r}, which it declares")
         if self.field == "data" and data_key.get("external") and _stands_outside(pages, key):
+            if any(part is None for part in parts):
+                raise NoSuchColumn(
+                    f"some events of descriptor {descriptor['uid']!r} have no {key!r}, which it declares"
+                )
             datum_ids = [datum_id for part in parts for datum_id in scalars(part)]
             return self._materialized(key, self.external(descriptor, key, rows, count, datum_ids), lazy)
-        array = join_column(parts)
+        lengths = [page_size(page) for page in pages]
+        lacking = sum(length for part, length in zip(parts, lengths, strict=True) if part is None)
+        if lacking:
+            tell(f"{self.where}: {lacking} of {count} events have no {key!r}; NaN stands in its place")
+        array = gapped_column(parts, lengths)
         if not lazy:
             return array
         column = EventColumn(rows, self.field, key, count, array.dtype, array.shape[1:], _digest(array))
@@ -253,6 +261,8 @@ def _stands_outside(pages: list[Doc], key: str) -> bool:
     """
     found: set[bool] = set()
     for page in pages:
+        if key not in page["data"]:
+            continue
         column = page["data"][key]
         if getattr(column, "ndim", 1) > 1 or getattr(getattr(column, "dtype", None), "kind", "U") not in "UTO":
             found.add(False)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.core._pages import scalars
+from databroker_like.core._pages import page_size, scalars
 from databroker_like.core._source import RunSource
 from databroker_like.errors import Invalid
 from databroker_like.files._lazy import ArrayInfo, LazyArray
@@ -16,7 +16,7 @@ from databroker_like.files._lazy import ArrayInfo, LazyArray
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["EventColumn", "EventRows", "as_array", "fitted", "join_column", "ragged"]
+__all__ = ["EventColumn", "EventRows", "as_array", "fitted", "gapped_column", "join_column", "ragged", "roomy"]
 
 Doc = Mapping[str, Any]
 
@@ -136,6 +136,56 @@ def join_column(parts: Sequence[Any]) -> np.ndarray:
     return np.concatenate(kept)
 
 
+def roomy(dtype: np.dtype) -> np.dtype:
+    """The dtype that has room for NaN beside values of another, as xarray chooses it.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> str(roomy(numpy.dtype("int64"))), str(roomy(numpy.dtype("bool")))
+    ('float64', 'object')
+    """
+    import numpy as np
+
+    if dtype.kind in "fc":
+        return dtype
+    if dtype.kind in "iu":
+        return np.dtype("float64") if dtype.itemsize > 2 else np.dtype("float32")
+    return np.dtype(object)
+
+
+def gapped_column(parts: Sequence[Any], lengths: Sequence[int]) -> np.ndarray:
+    """The column of several pages, of which some lack it: NaN stands in their rows.
+
+    Parameters
+    ----------
+    parts : sequence of list, ndarray or None
+        The column of each page.
+    lengths : sequence of int
+        The rows of each page.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> gapped_column([[1.5], None, [2.5]], [1, 2, 1])
+    array([1.5, nan, nan, 2.5])
+    """
+    import numpy as np
+
+    there = [part for part in parts if part is not None]
+    if len(there) == len(parts):
+        return join_column(there)
+    if not there:
+        return np.full(sum(lengths), np.nan)
+    values = join_column(there)
+    out = np.full((sum(lengths), *values.shape[1:]), np.nan, dtype=roomy(values.dtype))
+    out[np.repeat([part is not None for part in parts], lengths)] = values
+    return out
+
+
 def fitted(array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """Some rows of a column in the dtype and shape that all of its rows have together."""
     if dtype.hasobject and not array.dtype.hasobject and array.ndim > 1 and not shape:
@@ -232,6 +282,6 @@ class EventColumn(LazyArray):
     def _read(self, handle: EventRows, out: np.ndarray, box: tuple[range, ...]) -> None:
         rows, rest = box[0], box[1:]
         pages = handle.pages(rows[0], rows[-1] + 1)
-        array = join_column([page[self._field][self._key] for page in pages])
+        array = gapped_column([page[self._field].get(self._key) for page in pages], [page_size(page) for page in pages])
         array = fitted(array, self.dtype, self.shape[1:])
         out[...] = array[(slice(None, None, rows.step), *(slice(r.start, r.stop, r.step) for r in rest))]

@@ -17,6 +17,7 @@ from databroker_like.core._run_members import Fillers, Streams
 from databroker_like.core._source import GETTERS, RunSource
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import NoSuchStream, NotOffered, listed
+from databroker_like.show._problem import shown
 from databroker_like.show._run import RunSummary, run_html, run_text
 
 __all__ = ["BlueskyRun"]
@@ -312,7 +313,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         return self._header.stream_names
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} uid={self._header.start['uid']!r}>"
+        return shown(lambda: f"<{type(self).__name__} uid={self._header.start['uid']!r}>", self._title)
 
     def _summary(self) -> RunSummary:
         header = self._header
@@ -330,10 +331,14 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         )
 
     def _repr_pretty_(self, p: Any, cycle: bool) -> None:
-        p.text(run_text(self._summary()))
+        p.text(shown(lambda: run_text(self._summary()), self._title))
 
     def _repr_html_(self) -> str:
-        return run_html(self._summary())
+        return shown(lambda: run_html(self._summary()), self._title, as_html=True)
+
+    @property
+    def _title(self) -> str:
+        return f"{type(self).__name__} {self.name!r}"
 
     def __dask_tokenize__(self) -> Any:
         stop = self._header.stop

@@ -20,6 +20,7 @@ from databroker_like.core._source import RunSource
 from databroker_like.core._stream_getters import MORE_GETTERS, source_of
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import Invalid, WrongType, listed
+from databroker_like.show._problem import shown
 from databroker_like.show._run import ColumnRow, StreamSummary, stream_html, stream_text
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ lookup_resource_for_datum, get_datum_pages : callable
     announced for all its keys, and no ``time`` coordinate, for nothing recorded when they were taken.
     """
 
-    container = "bluesky-event-stream"
+    container = _container = "bluesky-event-stream"
     version = "0.0.1"
     partition_access = True
     name = "bluesky-event-stream"
@@ -175,6 +176,24 @@ lookup_resource_for_datum, get_datum_pages : callable
             "metadata": self.metadata,
             "args": {},
         }
+
+    def discover(self) -> dict[str, Any]:
+        """What intake asks of a source before it reads it.
+
+        Returns
+        -------
+        dict
+            ``dtype`` and ``shape`` are None, for the columns have their own; ``npartitions``; and ``metadata``, with
+            ``dims`` (name -> length), ``data_vars`` (name -> dimensions) and ``coords`` of the Dataset beside the
+            documents.
+        """
+        dataset = self.to_dask()
+        layout = {
+            "dims": dict(dataset.sizes),
+            "data_vars": {name: list(variable.dims) for name, variable in dataset.data_vars.items()},
+            "coords": tuple(dataset.coords),
+        }
+        return {"dtype": None, "shape": None, "npartitions": self.npartitions, "metadata": {**self.metadata, **layout}}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -335,7 +354,8 @@ lookup_resource_for_datum, get_datum_pages : callable
     # -- showing -----------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._stream_name!r} from Run {self._header.start['uid'][:8]}...>"
+        title = self._title
+        return shown(lambda: f"<{title} from Run {self._header.start['uid'][:8]}...>", title)
 
     def _summary(self) -> StreamSummary:
         descriptors = self._descriptors
@@ -357,10 +377,14 @@ lookup_resource_for_datum, get_datum_pages : callable
         )
 
     def _repr_pretty_(self, p: Any, cycle: bool) -> None:
-        p.text(stream_text(self._summary()))
+        p.text(shown(lambda: stream_text(self._summary()), self._title))
 
     def _repr_html_(self) -> str:
-        return stream_html(self._summary())
+        return shown(lambda: stream_html(self._summary()), self._title, as_html=True)
+
+    @property
+    def _title(self) -> str:
+        return f"{type(self).__name__} {self._stream_name!r}"
 
     # intake tells objects apart by their repr, which two views of one stream share.
     def _identity(self) -> tuple[Any, ...]:

@@ -14,8 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from databroker_like import queries
-from databroker_like.queries._parser import MAX_DEPTH
-from databroker_like.queries._values import MAX_PATTERN
 from databroker_like.errors import InvalidQuery
 from databroker_like.queries import (
     All,
@@ -39,6 +37,8 @@ from databroker_like.queries import (
     TimeRange,
     parse,
 )
+from databroker_like.queries._parser import MAX_DEPTH
+from databroker_like.queries._values import MAX_PATTERN
 
 
 def matches(query, doc):
