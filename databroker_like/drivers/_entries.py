@@ -64,7 +64,8 @@ class Entry:
 
     @property
     def path(self) -> str:
-        return os.path.join(self.folder, self.name)
+        folder = self.folder
+        return folder + self.name if folder.endswith(os.sep) else folder + os.sep + self.name
 
     @property
     def signature(self) -> Signature:

@@ -19,7 +19,7 @@ from databroker_like.drivers._format import FileFormat
 from databroker_like.drivers._index import Index
 from databroker_like.drivers._parsed import PARSED
 from databroker_like.drivers._runs import DecodedRun, RunData
-from databroker_like.drivers._scan import Listing, parse_paths, scan, signature
+from databroker_like.drivers._scan import Listing, is_still, parse_paths, scan, signature
 from databroker_like.drivers._watch import Watch
 from databroker_like.errors import MissingFile, NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
@@ -93,13 +93,16 @@ class FileCollection(RunCollection):
         looked: list[Entry] = []
         for folder, files in listing.items():
             before = known.get(folder, {})
-            entries[folder] = here = {}
-            for name, sign in files.items():
-                entry = before.get(name)
-                if entry is None or entry.sign != sign or (not entry.is_saved and entry.may_have_changed):
-                    entry = self._look(folder, name, sign, now)
-                    looked.append(entry)
-                here[name] = entry
+            entries[folder] = here = {
+                name: entry
+                for name, sign in files.items()
+                if (entry := before.get(name)) is not None
+                and entry.sign == sign
+                and (entry.is_saved or not entry.may_have_changed)
+            }
+            for name in [name for name in files if name not in here] if len(here) < len(files) else ():
+                here[name] = entry = self._look(folder, name, files[name], now)
+                looked.append(entry)
         self._entries, self._listing = entries, listing
         self._uncertain = any(entry.may_have_changed for entry in looked)
         self._order()
@@ -148,7 +151,7 @@ class FileCollection(RunCollection):
     def _row(self, uid: str) -> Row:
         """The row of a run, current: only its own file is looked at when that has not changed."""
         row = self._by_uid.get(uid)
-        if row is None or signature(row.path) != row.entry.sign or self._is_uncertain(row):
+        if row is None or not is_still(row.entry.path, row.entry.sign) or self._is_uncertain(row):
             self.refresh()
             row = self._by_uid.get(uid)
             if row is None:

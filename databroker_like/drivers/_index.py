@@ -20,6 +20,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -178,15 +179,18 @@ def _take(part: Part, entries: dict[str, dict[str, Entry]]) -> None:
     """Put the entries of a part among those of the parts before; a later one counts."""
     table = part.table
     paths = table["folders"]
-    folders = [entries.setdefault(folder, {}) for folder in paths]
     signs = zip(table["size"], table["mtime"], table["ctime"], table["inode"], strict=True)
-    made = []
-    for name, number, sign, problem in zip(table["names"], table["folder"], signs, table["problem"], strict=True):
-        folders[number][name] = entry = Entry(paths[number], name, sign, problem, saved=True)
-        made.append(entry)
-    for number, (file, uid, time) in enumerate(zip(table["file"], table["uid"], table["time"], strict=True)):
-        entry = made[file]
-        entry.rows.append(Row(entry, uid, time, part, number))
+    folders = map(paths.__getitem__, table["folder"])
+    # Nothing but calls in C between one object and the next: there are many.
+    made = list(map(Entry, folders, table["names"], signs, table["problem"], repeat(0), repeat(True)))
+    if len(paths) == 1:
+        entries.setdefault(paths[0], {}).update(zip(table["names"], made, strict=True))
+    else:
+        for entry in made:
+            entries.setdefault(entry.folder, {})[entry.name] = entry
+    files = map(made.__getitem__, table["file"])
+    for row in map(Row, files, table["uid"], table["time"], repeat(part), count()):
+        row.entry.rows.append(row)
 
 
 def _packed_table(table: dict[str, Any]) -> bytes:

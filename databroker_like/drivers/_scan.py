@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import translate
 from typing import NamedTuple
 
-__all__ = ["Listing", "Pattern", "Scan", "Signature", "parse_paths", "scan", "signature"]
+__all__ = ["Listing", "Pattern", "Scan", "Signature", "is_still", "parse_paths", "scan", "signature"]
 
 
 class Signature(NamedTuple):
@@ -198,6 +198,15 @@ def _signatures(folder: str, names: list[str]) -> tuple[dict[str, tuple[int, ...
     finally:
         os.close(descriptor)
     return found, linked
+
+
+def is_still(path: str, sign: tuple[int, ...]) -> bool:
+    """Whether a file is there and has this signature; asked often, and so without making one."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return sign == (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def signature(path: str) -> Signature | None:
