@@ -303,27 +303,6 @@ class Broker(CatalogBase):
         """
         return str(self.yaml())
 
-    def walk(
-        self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2
-    ) -> dict[str, Any]:
-        """Every run, by its dotted name.
-
-        Parameters
-        ----------
-        sofar, prefix
-            What an outer catalog found before, and the names that lead here.
-        depth : int
-            Taken because every intake catalog takes it; runs are not walked into.
-
-        Returns
-        -------
-        dict
-        """
-        out = {} if sofar is None else sofar
-        for uid, run in self.items():
-            out[".".join([*(prefix or []), uid])] = run
-        return out
-
     # -- recording
 
     def insert(self, name: str, doc: Mapping[str, Any]) -> None:

@@ -193,6 +193,27 @@ class CatalogBase(Catalog, metaclass=_Checked):
 
     __call__ = get = configure_new
 
+    def walk(
+        self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2
+    ) -> dict[str, Any]:
+        """Every member, by its dotted name.
+
+        Parameters
+        ----------
+        sofar, prefix
+            What an outer catalog found before, and the names that lead here.
+        depth : int
+            Taken because every intake catalog takes it; members are not walked into.
+
+        Returns
+        -------
+        dict
+        """
+        out = {} if sofar is None else sofar
+        for name, member in self.items():
+            out[".".join([*(prefix or []), name])] = member
+        return out
+
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):
             found: Any = self

@@ -275,27 +275,6 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         """Not offered: catalogs of runs are searched."""
         raise NotOffered("a run is not searched; search the catalog it comes from: catalog.search({...})")
 
-    def walk(
-        self, sofar: dict[str, Any] | None = None, prefix: list[str] | None = None, depth: int = 2
-    ) -> dict[str, Any]:
-        """Every stream, by its dotted name.
-
-        Parameters
-        ----------
-        sofar, prefix
-            What an outer catalog found before, and the names that lead here.
-        depth : int
-            Taken because every intake catalog takes it; streams have nothing below them.
-
-        Returns
-        -------
-        dict
-        """
-        out = {} if sofar is None else sofar
-        for name, stream in self.items():
-            out[".".join([*(prefix or []), name])] = stream
-        return out
-
     # -- members and showing -------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:

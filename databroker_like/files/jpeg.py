@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import InvalidFile
-from databroker_like.files._array import ArrayInfo, LazyArray
+from databroker_like.files._array import ArrayInfo
+from databroker_like.files._one_file import OneFile
 from databroker_like.files._select import Box, slices
 from databroker_like.files._sequence import FileNames, FileSequence
 from databroker_like.files._translate import reading
@@ -37,7 +37,7 @@ _MODES = {
 }
 
 
-class JPEGArray(LazyArray):
+class JPEGArray(OneFile):
     """A picture: (y, x), or (y, x, samples) for colours, as the file has them.
 
     Shape and type come from the header alone.
@@ -61,18 +61,7 @@ class JPEGArray(LazyArray):
     (3, 4)
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """The path."""
-        return ("jpeg", self.path)
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The file."""
-        return (self.path,)
+    kind = "jpeg"
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.files._array import ArrayInfo, LazyArray
+from databroker_like.files._array import ArrayInfo
+from databroker_like.files._one_file import OneFile
 from databroker_like.files._select import Box, slices
 from databroker_like.files._sequence import FileNames, FileSequence
 from databroker_like.files._translate import reading
@@ -20,7 +20,7 @@ __all__ = ["NPYArray", "npy_sequence"]
 _WHAT = "an NPY file of numbers (pickled objects are never loaded)"
 
 
-class NPYArray(LazyArray):
+class NPYArray(OneFile):
     """An array in an NPY file, read through a memory map: only the part asked for leaves the disk.
 
     Parameters
@@ -41,18 +41,7 @@ class NPYArray(LazyArray):
     [2, 4]
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """The path."""
-        return ("npy", self.path)
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The file."""
-        return (self.path,)
+    kind = "npy"
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import InvalidFile
-from databroker_like.files._array import ArrayInfo, LazyArray
+from databroker_like.files._array import ArrayInfo
+from databroker_like.files._one_file import OneFile
 from databroker_like.files._select import Box, slices
 from databroker_like.files._sequence import FileNames, FileSequence
 from databroker_like.files._translate import reading
@@ -25,7 +25,7 @@ __all__ = ["TIFFArray", "tiff_sequence"]
 _WHAT = "a TIFF file"
 
 
-class TIFFArray(LazyArray):
+class TIFFArray(OneFile):
     """The pages of a TIFF file: (pages, y, x), or (pages, y, x, samples) for colours.
 
     Shape and type come from the headers alone; of the pages only those asked for are read.
@@ -48,18 +48,7 @@ class TIFFArray(LazyArray):
     [[0, 1, 2], [3, 4, 5]]
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """The path."""
-        return ("tiff", self.path)
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The file."""
-        return (self.path,)
+    kind = "tiff"
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
