@@ -41,7 +41,7 @@ class Narrator:
         if self._console.is_terminal:
             self._console.print(Syntax(source, "python", background_color="default", word_wrap=True))
         else:
-            self.line("\n".join(f">>> {line}" for line in source.splitlines()))
+            self.line("\n".join(f"{'...' if line[0] == ' ' else '>>>'} {line}" for line in source.splitlines()))
 
     def line(self, text: object) -> None:
         """One plain result, indented."""
