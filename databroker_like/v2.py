@@ -129,6 +129,16 @@ class Broker(CatalogBase):
             self._collection = self._make_collection()
         return self._collection
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """What holds runs and cannot be read, such as the path of a file -> why, now.
+
+        A file is empty, truncated, malformed, or not there at all. One whose start document can be read is a run as
+        far as the file can be read; the others are not in the catalog. Neither keeps any other from being read. Each
+        is also warned of once.
+        """
+        return self.collection.problems()
+
     # -- what it is made of
 
     @property
@@ -381,9 +391,13 @@ class Broker(CatalogBase):
         try:
             count = len(self)
             newest = tuple(self._row(uid) for uid in self._newest(_SHOWN))
+            problems = self.problems
+            problem = next((f"{what}: {why}" for what, why in problems.items()), "")
+            if len(problems) > 1:
+                problem += f" (and {len(problems) - 1} more)"
         except Exception as error:  # noqa: BLE001  (a driver is somebody's plugin, and showing a catalog never fails)
             return CatalogSummary(kind, self.name, None, query=query, problem=f"{type(error).__name__}: {error}")
-        return CatalogSummary(kind, self.name, count, newest, query)
+        return CatalogSummary(kind, self.name, count, newest, query, problem)
 
     def _row(self, uid: str) -> RunRow:
         start, stop = self.collection.start(uid), self.collection.stop(uid)

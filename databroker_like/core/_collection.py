@@ -36,6 +36,10 @@ class RunCollection(ABC):
     def source(self, uid: str, get_filler: Any) -> RunSource:
         """The source of one run; ``get_filler`` is handed in by the Broker and becomes its getter."""
 
+    def problems(self) -> dict[str, str]:
+        """What holds runs and cannot be read, or not to its end -> why; a storage without such overrides nothing."""
+        return {}
+
     def find(
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[str]:

@@ -46,17 +46,6 @@ class FileCatalog(Broker):
             **kwargs,
         )
 
-    @property
-    def problems(self) -> dict[str, str]:
-        """Path -> what is wrong with that file, now: empty, truncated, malformed, or not there at all.
-
-        A file whose start document can be read is a run as far as the file can be read; the others are not in the
-        catalog. Neither keeps any other file from being read. Each is also warned of once.
-        """
-        collection = self.collection
-        assert isinstance(collection, FileCollection)
-        return collection.problems()
-
     def _make_collection(self) -> RunCollection:
         found = FileCollection(self.paths, self._format)
         elsewhere = self._relative_paths()

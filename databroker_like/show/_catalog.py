@@ -48,7 +48,7 @@ class CatalogSummary:
     query : str
         What the catalog is narrowed to; empty when it is not.
     problem : str
-        Why the runs could not be looked at; empty when they could.
+        Why the runs could not be looked at, or not all of them; empty when they could.
     """
 
     kind: str
@@ -79,14 +79,15 @@ def catalog_text(summary: CatalogSummary) -> str:
     <Broker 'mine': no runs>
     """
     head = f"<{summary.kind}{f' {summary.name!r}' if summary.name else ''}: {_counted(summary)}{_narrowed(summary)}>"
+    notes = [f"  {note}" for note in _notes(summary)]
     if not summary.newest:
-        return head
+        return "\n".join([head, *notes])
     rows = [_HEADS, *(_cells(row) for row in summary.newest)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS))]
     lines = [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    return "\n".join([head, *lines, *(_more(summary))])
+    return "\n".join([head, *lines, *notes])
 
 
 def catalog_html(summary: CatalogSummary) -> str:
@@ -102,13 +103,13 @@ def catalog_html(summary: CatalogSummary) -> str:
     """
     name = f" <b>{html.escape(summary.name)}</b>" if summary.name else ""
     head = f"<p>{html.escape(summary.kind)}{name}: {html.escape(_counted(summary) + _narrowed(summary))}</p>"
+    more = "".join(f"<p>{html.escape(note)}</p>" for note in _notes(summary))
     if not summary.newest:
-        return head
+        return head + more
     columns = "".join(f"<th>{name}</th>" for name in _HEADS)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) + "</tr>" for row in summary.newest
     )
-    more = "".join(f"<p>{html.escape(line.strip())}</p>" for line in _more(summary))
     return f"{head}<table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>{more}"
 
 
@@ -124,9 +125,10 @@ def _narrowed(summary: CatalogSummary) -> str:
     return f", those that match {summary.query}" if summary.query else ""
 
 
-def _more(summary: CatalogSummary) -> list[str]:
+def _notes(summary: CatalogSummary) -> list[str]:
     left = (summary.count or 0) - len(summary.newest)
-    return [f"  and {left} before {'it' if len(summary.newest) == 1 else 'these'}"] if left > 0 else []
+    notes = [f"and {left} before {'it' if len(summary.newest) == 1 else 'these'}"] if left > 0 else []
+    return [*notes, f"{summary.problem}; see .problems"] if summary.problem and summary.count is not None else notes
 
 
 def _cells(row: RunRow) -> tuple[str, str, str, str, str]:

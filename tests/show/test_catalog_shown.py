@@ -1,3 +1,4 @@
+from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.show._catalog import CatalogSummary, RunRow, catalog_html, catalog_text
 
 ROWS = (
@@ -45,3 +46,15 @@ def test_what_documents_say_is_escaped_in_html():
 def test_a_time_that_is_none_is_shown_as_it_is():
     text = catalog_text(CatalogSummary("Broker", "m", 1, (RunRow("a", 1, "scan", 1e300, "success"),)))
     assert "1e+300" in text
+
+
+def test_what_could_not_be_read_is_told_below():
+    summary = CatalogSummary("Broker", "mine", 0, problem="'/data/<x>': there is no such folder")
+    assert catalog_text(summary) == "<Broker 'mine': no runs>\n  '/data/<x>': there is no such folder; see .problems"
+    assert "/data/&lt;x&gt;" in catalog_html(summary)
+
+
+def test_a_mistyped_path_shows_in_the_catalog(tmp_path):
+    shown = repr(BlueskyJSONLCatalog(str(tmp_path / "rnus" / "*.jsonl"), name="mine"))
+    assert "no runs" in shown
+    assert "there is no such folder; see .problems" in shown
