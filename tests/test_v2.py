@@ -427,6 +427,18 @@ def test_runs_in_memory_travel_with_their_catalog():
     assert list(again) == list(catalog) == ["aaaa2222-0000", "aaaa3333-0000", "bbbb1111-0000"]
 
 
+def test_catalogs_in_memory_are_equal_only_to_their_own_pickle(three):
+    import dask.base
+
+    other = in_memory(STARTS, name="three")
+    assert three != other
+    assert dask.base.tokenize(three) != dask.base.tokenize(other)
+    for catalog in (three, BlueskyInMemoryCatalog()):
+        again = pickle.loads(pickle.dumps(catalog))
+        assert again == catalog
+        assert dask.base.tokenize(again) == dask.base.tokenize(catalog)
+
+
 def test_what_is_equal_has_one_token_and_looking_for_it_reads_nothing(tmp_path, monkeypatch):
     import dask.base
 

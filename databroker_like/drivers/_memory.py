@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ class MemoryCollection(RunCollection):
 
     def __init__(self) -> None:
         self.runs: dict[str, MemoryRun] = {}
+        # Nothing else tells one collection from another; it travels with the pickle.
+        self.identity = uuid.uuid4().hex
 
     def put(self, run: MemoryRun) -> None:
         """Add a run, in place of the one of the same uid if there is one."""

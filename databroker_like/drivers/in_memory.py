@@ -99,3 +99,10 @@ class BlueskyInMemoryCatalog(Broker):
 
     def _make_sink(self) -> RunSink:
         return Recorder(MemoryLogs(self._memory()))
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (*super()._identity(), self._memory().identity)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._memory()
+        return super().__getstate__()
