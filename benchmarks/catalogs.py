@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -35,6 +36,12 @@ def open_catalog(paths: str) -> Any:
     return catalog[-1]
 
 
+def look_at_files(paths: str) -> int:
+    """The anchor: nothing but the size and time of each file."""
+    with os.scandir(os.path.dirname(paths)) as found:
+        return sum(1 for file in found if file.stat().st_size and file.stat().st_mtime_ns)
+
+
 def rows(folder: Path, *, times: int = 5) -> Iterator[Row]:
     """The rows of the table that are about many runs."""
     from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
@@ -43,7 +50,9 @@ def rows(folder: Path, *, times: int = 5) -> Iterator[Row]:
     few = str(small_runs(folder / "few", 3) / "*.jsonl")
     first = best_of(1, open_catalog, before=lambda: paths)
     again = best_of(times, open_catalog, before=lambda: paths)
-    yield Row("open 10,000 small runs second time, same process", again, 0.05, "CPU-s", f"first time {first:.2f} CPU-s")
+    floor = best_of(times, lambda: look_at_files(paths))
+    note = f"first time {first:.2f} CPU-s; looking at the files alone {floor:.3f} CPU-s"
+    yield Row("open 10,000 small runs second time, same process", again, 0.05, "CPU-s", note)
     cost = min(float(fresh(OPEN, paths, few, times=1).printed) for _ in range(times))
     yield Row("open 10,000 small runs second time, fresh process", cost, 0.05)
 
