@@ -190,3 +190,9 @@ def test_no_tracked_file_names_a_registry_host_or_a_path_of_one_machine():
         r"/opt/(wheels|pypi)",
     )
     assert not found
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_runs_text_as_code(file: Path) -> None:
+    called = {node.func.id for node in ast.walk(_tree(file)) if isinstance(node, ast.Call) and hasattr(node.func, "id")}
+    assert not called & {"eval", "exec", "compile"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
@@ -179,23 +178,8 @@ def _row_dicts(columns: Mapping[str, Any], rows: int) -> Iterator[dict[str, Any]
     """One dictionary of values per row."""
     if not columns:
         return ({} for _ in range(rows))
-    return _row_maker(len(columns), "v{0}")(zip(*map(each_value, columns.values()), strict=True), *columns)
-
-
-@functools.cache
-def _row_maker(width: int, form: str) -> Callable[..., Iterator[dict[str, Any]]]:
-    """A generator function that makes a dictionary of every row of ``width`` values.
-
-    Written out, as ``{k0: v0, k1: v1}``, a dictionary is made in half the time that any loop over keys takes, and
-    this is done 100 000 times. The source depends on a number only; the keys are arguments.
-    """
-    keys = [f"k{n}" for n in range(width)]
-    values = "".join(f"v{n}, " for n in range(width))
-    items = ", ".join(f"{key}: {form.format(n)}" for n, key in enumerate(keys))
-    source = f"def make(rows, {', '.join(keys)}):\n    for {values}in rows:\n        yield {{{items}}}\n"
-    namespace: dict[str, Any] = {}
-    exec(source, namespace)  # noqa: S102
-    return namespace["make"]
+    keys = tuple(columns)
+    return (dict(zip(keys, row, strict=True)) for row in zip(*map(each_value, columns.values()), strict=True))
 
 
 def single_event_pages(page: Page) -> Iterator[dict[str, Any]]:
@@ -241,7 +225,9 @@ def _row_lists(columns: Mapping[str, Any], rows: int) -> Iterator[dict[str, Any]
     """One dictionary of lists of one value per row."""
     if not columns:
         return ({} for _ in range(rows))
-    return _row_maker(len(columns), "[v{0}]")(zip(*map(each_value, columns.values()), strict=True), *columns)
+    keys = tuple(columns)
+    table = zip(*map(each_value, columns.values()), strict=True)
+    return ({key: [value] for key, value in zip(keys, row, strict=True)} for row in table)
 
 
 def pack_datum_pages(datums: Iterable[Page], size: int | None = None) -> Iterator[dict[str, Any]]:
