@@ -37,6 +37,8 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "imagecodecs": "files",
         "zarr": "zarr",
         "pymongo": "mongo",
+        "psycopg": "postgresql",
+        "s3fs": "s3",
         "distributed": "distributed",
         "bluesky": "demo",
         "ophyd": "demo",

@@ -1,0 +1,1 @@
+"""The embedded store: runs in a database and data files of its own."""
