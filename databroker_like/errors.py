@@ -23,6 +23,7 @@ code a service answers with, so that an error raised far away arrives here as th
     ├── Conflict            ValueError  409 ALREADY_EXISTS
     ├── NotWritable         PermissionError 403 PERMISSION_DENIED
     ├── MissingFile         FileNotFoundError 410 NOT_FOUND
+    ├── Unreachable         ConnectionError 503 UNAVAILABLE
     ├── MissingExtra        ImportError 501 UNIMPLEMENTED
     ├── PluginFailed        RuntimeError 500 INTERNAL
     │   ├── TransformFailed
@@ -61,6 +62,7 @@ __all__ = [
     "OutOfRange",
     "PluginFailed",
     "TransformFailed",
+    "Unreachable",
     "WrongType",
     "listed",
     "nearest",
@@ -173,6 +175,13 @@ class MissingFile(DatabrokerError, FileNotFoundError):
 
     http_status = 410
     grpc_code = "NOT_FOUND"
+
+
+class Unreachable(DatabrokerError, ConnectionError):
+    """A server that does not answer; the message names it, without its password."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
 
 
 class MissingExtra(DatabrokerError, ImportError):

@@ -40,6 +40,7 @@ def test_every_error_knows_its_codes_and_stands_in_the_drawing(cls):
         (errors.NotMutable, TypeError),
         (errors.NotWritable, PermissionError),
         (errors.MissingFile, FileNotFoundError),
+        (errors.Unreachable, ConnectionError),
         (errors.MissingExtra, ImportError),
         (errors.NotOffered, NotImplementedError),
     ],

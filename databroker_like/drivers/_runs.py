@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from databroker_like.core._growing import GrowingDatums, GrowingEvents
 from databroker_like.core._pages import slice_pages
+from databroker_like.core._rowwise import CHUNK
 from databroker_like.core._source import RunSource
-from databroker_like.drivers._columns import CHUNK, Rows, column
 from databroker_like.errors import InvalidDocument, NoSuchDocument, listed, nearest
 
 __all__ = ["DecodedRun", "RunData", "RunsBuilder"]
@@ -158,146 +159,6 @@ def _sliced(pages: Iterable[Doc], skip: int, limit: int | None) -> Iterable[Doc]
     return iter(pages) if not skip and limit is None else slice_pages(pages, skip, limit)
 
 
-class _Events:
-    """The growing columns of one descriptor."""
-
-    __slots__ = ("data", "filled", "filled_keys", "pages", "seq_nums", "times", "timestamps", "uid", "uids")
-
-    def __init__(self, uid: str) -> None:
-        self.uid = uid
-        self.pages: list[dict[str, Any]] = []
-        self._restart([], [], None)
-
-    def _restart(self, data: list[str], timestamps: list[str], filled: list[str] | None) -> None:
-        self.data = Rows(data)
-        self.timestamps = Rows(timestamps)
-        self.filled = Rows(filled or [])
-        self.filled_keys = filled  # None when the documents have no "filled" at all
-        self.uids: list[str] = []
-        self.times: list[float] = []
-        self.seq_nums: list[int] = []
-
-    @property
-    def open(self) -> tuple[Any, ...]:
-        """What a loop over events needs at hand, until the page is closed."""
-        return (
-            self.data.keys,
-            self.timestamps.keys,
-            self.filled_keys,
-            self.uids,
-            self.times,
-            self.seq_nums,
-            self.data.extend,
-            self.timestamps.extend,
-        )
-
-    def reshape(self, doc: Doc) -> None:
-        """Begin a new page, because a row of other keys comes, or because this one is full."""
-        if self.uids:
-            self.pages.append(self.open_page())
-        filled = doc.get("filled")
-        self._restart(list(doc["data"]), list(doc["timestamps"]), None if filled is None else list(filled))
-
-    def fits(self, doc: Doc) -> bool:
-        """Whether a document's keys are those of the rows so far, in the same order."""
-        filled = doc.get("filled")
-        return (
-            list(doc["data"]) == self.data.keys
-            and list(doc["timestamps"]) == self.timestamps.keys
-            and (None if filled is None else list(filled)) == self.filled_keys
-            and len(self.uids) < CHUNK
-        )
-
-    def open_page(self) -> dict[str, Any]:
-        """The rows so far as an event page; the rows stay."""
-        count = len(self.uids)
-        page: dict[str, Any] = {
-            "descriptor": self.uid,
-            "uid": self.uids[:],
-            "time": column(self.times[:]),
-            "seq_num": column(self.seq_nums[:]),
-            "data": self.data.columns(count),
-            "timestamps": self.timestamps.columns(count),
-        }
-        if self.filled_keys is not None:
-            page["filled"] = self.filled.columns(count)
-        return page
-
-    def add_page(self, doc: Doc) -> None:
-        """Take an event page: a long one as it is, short ones gathered into longer ones."""
-        count = len(doc["seq_num"])
-        if not count:
-            return
-        if count >= CHUNK // 16:
-            self.reshape(doc)
-            self.pages.append(_columnar(doc))
-            return
-        if not self.fits(doc):
-            self.reshape(doc)
-        self.data.extend_columns(doc["data"])
-        self.timestamps.extend_columns(doc["timestamps"])
-        if self.filled_keys:
-            self.filled.extend_columns(doc["filled"])
-        self.uids.extend(doc["uid"])
-        self.times.extend(doc["time"])
-        self.seq_nums.extend(doc["seq_num"])
-
-    def all_pages(self) -> list[dict[str, Any]]:
-        return [*self.pages, self.open_page()] if self.uids else self.pages[:]
-
-
-def _columnar(page: Doc) -> dict[str, Any]:
-    return {
-        key: {k: column(v) if isinstance(v, list) else v for k, v in value.items()}
-        if key in ("data", "timestamps", "filled", "datum_kwargs")
-        else column(value)
-        if key in ("time", "seq_num") and isinstance(value, list)
-        else value
-        for key, value in page.items()
-    }
-
-
-class _Datums:
-    """The growing columns of one resource."""
-
-    __slots__ = ("ids", "kwargs", "pages", "resource")
-
-    def __init__(self, resource: str) -> None:
-        self.resource = resource
-        self.pages: list[dict[str, Any]] = []
-        self.ids: list[str] = []
-        self.kwargs = Rows([])
-
-    def _make_room(self, keys: list[str]) -> None:
-        if keys != self.kwargs.keys or len(self.ids) >= CHUNK:
-            if self.ids:
-                self.pages.append(self.open_page())
-            self.ids, self.kwargs = [], Rows(keys)
-
-    def add(self, doc: Doc) -> None:
-        kwargs = doc["datum_kwargs"]
-        self._make_room(list(kwargs))
-        self.ids.append(doc["datum_id"])
-        self.kwargs.extend(kwargs.values())
-
-    def add_page(self, doc: Doc) -> None:
-        if not len(doc["datum_id"]):
-            return
-        self._make_room(list(doc["datum_kwargs"]))
-        self.ids.extend(doc["datum_id"])
-        self.kwargs.extend_columns(doc["datum_kwargs"])
-
-    def open_page(self) -> dict[str, Any]:
-        return {
-            "resource": self.resource,
-            "datum_id": self.ids[:],
-            "datum_kwargs": self.kwargs.columns(len(self.ids)),
-        }
-
-    def all_pages(self) -> list[dict[str, Any]]:
-        return [*self.pages, self.open_page()] if self.ids else self.pages[:]
-
-
 class _Run:
     """One run as it grows."""
 
@@ -307,9 +168,9 @@ class _Run:
         self.start = start
         self.stop: Doc | None = None
         self.descriptors: list[Doc] = []
-        self.events: dict[str, _Events] = {}
+        self.events: dict[str, GrowingEvents] = {}
         self.resources: list[Doc] = []
-        self.datums: dict[str, _Datums] = {}
+        self.datums: dict[str, GrowingDatums] = {}
         self.stream_resources: list[Doc] = []
         self.stream_datums: dict[str, list[Doc]] = {}
 
@@ -342,8 +203,8 @@ class RunsBuilder:
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
-        self._events: dict[str, _Events] = {}
-        self._datums: dict[str, _Datums] = {}
+        self._events: dict[str, GrowingEvents] = {}
+        self._datums: dict[str, GrowingDatums] = {}
         self._owner: dict[str, _Run] = {}
         self._last: _Run | None = None
 
@@ -419,7 +280,7 @@ class RunsBuilder:
         run, uid = self._of(doc), doc["uid"]
         run.descriptors.append(doc)
         if uid not in self._events:
-            run.events[uid] = self._events[uid] = _Events(uid)
+            run.events[uid] = self._events[uid] = GrowingEvents(uid)
 
     def _event_page(self, doc: Doc) -> None:
         self._events[doc["descriptor"]].add_page(doc)
@@ -429,13 +290,13 @@ class RunsBuilder:
         run.resources.append(doc)
         self._owner[doc["uid"]] = run
 
-    def _datums_of(self, resource: str) -> _Datums:
+    def _datums_of(self, resource: str) -> GrowingDatums:
         datums = self._datums.get(resource)
         if datums is None:
             run = self._owner.get(resource, self._last)
             if run is None:
                 raise KeyError(resource)
-            datums = run.datums[resource] = self._datums[resource] = _Datums(resource)
+            datums = run.datums[resource] = self._datums[resource] = GrowingDatums(resource)
         return datums
 
     def _datum(self, doc: Doc) -> None:

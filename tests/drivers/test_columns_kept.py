@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databroker_like.core._pages import unpack_event_page
+from databroker_like.core._rowwise import CHUNK, as_list, column
 from databroker_like.drivers import _parsed, _watch
 from databroker_like.drivers._column_cache import ColumnCache
-from databroker_like.drivers._columns import CHUNK, as_list, column
 from databroker_like.drivers._json import JSONFormat
 from databroker_like.drivers._parsed import PARSED, ParsedFiles
 from databroker_like.drivers._runs import RunsBuilder
