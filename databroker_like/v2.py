@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from databroker_like import registry
-from databroker_like.core._collection import NoRuns, RunCollection
+from databroker_like.core._collection import Head, NoRuns, RunCollection
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._handlers import HandlerRegistry
 from databroker_like.core._held import RunsHeld
@@ -198,12 +198,18 @@ class Broker(CatalogBase):
         return self._run(uid)
 
     def _run(self, uid: str) -> BlueskyRun:
-        start = self.collection.start(uid)
+        return self._run_of(uid, self.collection.start(uid))
+
+    def _run_of(self, uid: str, start: Mapping[str, Any], head: Head | None = None) -> BlueskyRun:
+        """The run of a start document that was found just now; the one handed out before, if there is one."""
         version = self.collection.version(uid)
         run = self._runs.get(uid, start, version)
         if run is None:
             get_filler = filler_getter(self._filler_class, self._handlers, self._root_map)
-            run = BlueskyRun.from_source(self.collection.source(uid, get_filler), transforms=self._transforms, name=uid)
+            source = self.collection.source(uid, get_filler)
+            run = BlueskyRun.from_source(
+                source, transforms=self._transforms, head=None if head is None else head[1:], name=uid
+            )
             run.cat = run.catalog_object = self
             self._runs.keep(uid, start, run, version)
         return run
@@ -238,14 +244,15 @@ class Broker(CatalogBase):
 
     def values(self) -> Iterator[BlueskyRun]:
         """The runs, oldest first."""
-        return (self._run(uid) for uid in self)
+        return (run for _, run in self.items())
 
     def items(self) -> Iterator[tuple[str, BlueskyRun]]:
         """Pairs of uid and run, oldest first."""
-        return ((uid, self._run(uid)) for uid in self)
+        for head in self.collection.heads(self._query):
+            yield head[0], self._run_of(head[0], head[1], head)
 
     def search(self, query: Any = None, depth: int | None = None) -> Broker:
-        """The runs whose start document matches, as a catalog of the same kind.
+        """The runs that match, as a catalog of the same kind.
 
         Searches follow one another: a search of the result narrows it further.
 
@@ -253,7 +260,8 @@ class Broker(CatalogBase):
         ----------
         query : dict, databroker_like.queries.Query or str
             A query as MongoDB writes it, on the start document, such as ``{"plan_name": "scan"}`` or
-            ``{"num_points": {"$gt": 10}}``; a `TimeRange` or `TextQuery`; or the words of a text search.
+            ``{"num_points": {"$gt": 10}}``, and on the stop document under ``stop``, such as
+            ``{"stop.exit_status": "fail"}``; a `TimeRange` or `TextQuery`; or the words of a text search.
         depth : int, optional
             Taken, and not used, because every intake catalog takes it.
 
@@ -274,6 +282,26 @@ class Broker(CatalogBase):
         """
         asked = Text(query) if isinstance(query, str) else parse({} if query is None else query)
         return self._narrowed(both(self._query, asked), "search results")
+
+    def distinct(self, key: str) -> list[tuple[Any, int]]:
+        """The different values that runs have at a key, each with how many runs have it.
+
+        Parameters
+        ----------
+        key : str
+            As in a query: of the start document, dotted, or of the stop document as ``"stop.exit_status"``.
+
+        Returns
+        -------
+        list of (value, int)
+            The most frequent first. A list counts for each of its members; runs that have no such key count as None.
+
+        Examples
+        --------
+        >>> Broker().distinct("plan_name")
+        []
+        """
+        return self.collection.distinct(key, self._query)
 
     def filter(self, func: Callable[[BlueskyRun], bool]) -> Broker:
         """The runs for which a function of the run is true, as a catalog of the same kind.
@@ -390,7 +418,7 @@ class Broker(CatalogBase):
         query = "" if isinstance(self._query, Everything) else str(self._query.to_mongo())
         try:
             count = len(self)
-            newest = tuple(self._row(uid) for uid in self._newest(_SHOWN))
+            newest = tuple(map(_row, self.collection.heads(self._query, newest_first=True, limit=_SHOWN)))
             problems = self.problems
             problem = next((f"{what}: {why}" for what, why in problems.items()), "")
             if len(problems) > 1:
@@ -399,16 +427,17 @@ class Broker(CatalogBase):
             return CatalogSummary(kind, self.name, None, query=query, problem=f"{type(error).__name__}: {error}")
         return CatalogSummary(kind, self.name, count, newest, query, problem)
 
-    def _row(self, uid: str) -> RunRow:
-        start, stop = self.collection.start(uid), self.collection.stop(uid)
-        status = None if stop is None else stop.get("exit_status", "ended")
-        return RunRow(uid, start.get("scan_id"), start.get("plan_name"), start.get("time"), status)
-
     def __repr__(self) -> str:
         return catalog_text(self._summary())
 
     def _repr_html_(self) -> str:
         return catalog_html(self._summary())
+
+
+def _row(head: Head) -> RunRow:
+    uid, start, stop = head
+    status = None if stop is None else stop.get("exit_status", "ended")
+    return RunRow(uid, start.get("scan_id"), start.get("plan_name"), start.get("time"), status)
 
 
 class _Entries(Mapping[str, Any]):

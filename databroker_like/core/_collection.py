@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Reversible
+from collections.abc import Callable, Iterable, Iterator, Mapping, Reversible
 from itertools import islice
 from typing import Any
 
 from databroker_like.core._source import RunSource
-from databroker_like.queries import Everything, Node
+from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
 
-__all__ = ["NoRuns", "RunCollection"]
+__all__ = ["Head", "NoRuns", "RunCollection"]
+
+Doc = Mapping[str, Any]
+#: The uid of a run, its start document, and its stop document or None.
+Head = tuple[str, Doc, Doc | None]
 
 
 class RunCollection(ABC):
     """What a driver hands to a Broker: which runs there are, and a `RunSource` for each.
 
     The Broker turns every lookup and search into a query of `databroker_like.queries` and asks here. A storage
-    with indexes of its own (a database) overrides `find` and `count`; one that has a list answers from
-    `starts`, which is all it needs to write. What a collection answers is always current: a run recorded, or
-    deleted, a moment ago, by anybody, shows.
+    with indexes of its own (a database) overrides `find`, `count`, `heads`, `distinct` and `matches`; one that has a
+    list answers from `starts`, which is all it needs to write. What a collection answers is always current: a run
+    recorded, or deleted, a moment ago, by anybody, shows.
 
     A collection pickles: it carries paths or addresses and settings, never open files.
     """
@@ -43,7 +47,9 @@ class RunCollection(ABC):
     def find(
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[str]:
-        """The uids of the runs whose start document matches, in order of time.
+        """The uids of the runs that match, in order of time.
+
+        A query is asked of `searched(start, stop)`: the start document, with the stop document under ``stop``.
 
         Parameters
         ----------
@@ -61,15 +67,74 @@ class RunCollection(ABC):
         starts = self.starts()
         ordered = iter(_newest_first(starts) if newest_first else starts)
         if not isinstance(query, Everything):
-            ordered = (uid for uid in ordered if query.matches(starts[uid]))
+            test = self._test(query, starts)
+            ordered = (uid for uid in ordered if test(uid))
         return islice(ordered, skip, None if limit is None else skip + limit)
 
     def count(self, query: Node = Everything()) -> int:
         """How many runs match."""
-        if isinstance(query, Everything):
-            return len(self.starts())
+        starts = self.starts()
+        return len(starts) if isinstance(query, Everything) else sum(map(self._test(query, starts), starts))
+
+    def heads(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[Head]:
+        """The uid, start document and stop document of the runs that match, in order of time.
+
+        A database answers in a few queries whatever the number of runs. A run that is deleted meanwhile is left out.
+
+        Parameters
+        ----------
+        query : Node
+            Everything by default.
+        newest_first : bool
+            False by default: oldest first.
+        skip, limit : int
+            Which of the matches; all by default.
+
+        Returns
+        -------
+        iterator of (str, mapping, mapping or None)
+        """
+        for uid in self.find(query, newest_first=newest_first, skip=skip, limit=limit):
+            try:
+                head = uid, self.start(uid), self.stop(uid)
+            except KeyError:
+                continue
+            yield head
+
+    def distinct(self, key: str, query: Node = Everything()) -> list[tuple[Any, int]]:
+        """The different values at a key of the searched document, each with how many of the matching runs have it.
+
+        Parameters
+        ----------
+        key : str
+            Dotted key.
+        query : Node
+            Everything by default.
+
+        Returns
+        -------
+        list of (value, int)
+            As `databroker_like.queries.Tally` counts: the most frequent first, then by value.
+        """
+        tally = Tally(key)
+        for _, start, stop in self.heads(query):
+            tally.add(searched(start, stop))
+        return tally.counts()
+
+    def _test(self, query: Node, starts: Mapping[str, Doc]) -> Callable[[str], bool]:
         matches = query.matches
-        return sum(1 for start in self.starts().values() if matches(start))
+        keys = top_level_keys(query)
+        if "stop" in keys or "" in keys:
+            return lambda uid: matches(searched(starts[uid], self.stop(uid)))
+        return lambda uid: matches(starts[uid])
+
+    def matches(self, uid: str, query: Node) -> bool:
+        """Whether there is a run of this full uid, and it matches."""
+        return self.has(uid) and (
+            isinstance(query, Everything) or query.matches(searched(self.start(uid), self.stop(uid)))
+        )
 
     def has(self, uid: str) -> bool:
         """Whether there is a run of this full uid."""
@@ -82,7 +147,8 @@ class RunCollection(ABC):
     def version(self, uid: str) -> Any:
         """What becomes another when the documents of a finished run are changed; None when that is not known.
 
-        It is asked right after `start`, and what was found then is good enough. While a run goes on it is None.
+        It is asked right after `start`, or where an iterator of `heads` stands, and what was found then is good
+        enough: a database keeps it from there and is not asked again. While a run goes on it is None.
         """
         return None
 

@@ -40,6 +40,19 @@ class Header:
         self._stop: Stop | None = None
         self._descriptors: list[Descriptor] | None = None
         self._known: dict[str, Descriptor] = {}
+        self._found_start: Doc | None = None
+        self._found_stop: Doc | None = None
+
+    def remember(self, start: Doc, stop: Doc | None) -> None:
+        """Say what the source was just found to have as start and stop documents, so that it is not asked for them.
+
+        Parameters
+        ----------
+        start : mapping
+        stop : mapping or None
+            None is asked for again: the run may go on.
+        """
+        self._found_start, self._found_stop = start, stop
 
     def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source, "transforms": self.transforms}
@@ -52,15 +65,18 @@ class Header:
     def start(self) -> Start:
         """The start document."""
         if self._start is None:
-            self._start = Start(apply_transform(self.transforms, "start", self.source.get_run_start()))
+            found = self.source.get_run_start() if self._found_start is None else self._found_start
+            self._start = Start(apply_transform(self.transforms, "start", found))
+            self._found_start = None
         return self._start
 
     @property
     def stop(self) -> Stop | None:
         """The stop document; None while the run goes on, or when it was cut off."""
         if self._stop is None:
-            stop = self.source.get_run_stop()
+            stop = self.source.get_run_stop() if self._found_stop is None else self._found_stop
             if stop is not None:
+                self._found_stop = None
                 self._stop = Stop(apply_transform(self.transforms, "stop", stop))
         return self._stop
 

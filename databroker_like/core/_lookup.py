@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from databroker_like.core._collection import RunCollection
@@ -70,7 +69,7 @@ def find_uid(collection: RunCollection, query: Node, key: Any) -> str:
         When the key is neither text nor a whole number.
     """
     if isinstance(key, str):
-        if collection.has(key) and (isinstance(query, Everything) or query.matches(collection.start(key))):
+        if collection.matches(key, query):
             return key
         if _NUMBER.fullmatch(key):
             return _by_number(collection, query, int(key), key)
@@ -109,8 +108,7 @@ def _hint_for_number(collection: RunCollection, query: Node, key: Any) -> str:
             f"; {_quoted(begins)} begins with {text!r}, but digits alone are always a scan_id: give more of the uid, "
             "up to a letter or a dash"
         )
-    newest = list(islice(collection.find(query, newest_first=True), 3))
-    ids = [collection.start(uid).get("scan_id") for uid in newest]
+    ids = [start.get("scan_id") for _, start, _ in collection.heads(query, newest_first=True, limit=3)]
     if not ids:
         return "; there are no runs"
     return f"; the newest have {', '.join(str(i) for i in ids)}"

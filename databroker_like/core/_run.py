@@ -97,7 +97,12 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     @classmethod
     def from_source(
-        cls, source: RunSource, *, transforms: Mapping[str, Any] | None = None, **kwargs: Any
+        cls,
+        source: RunSource,
+        *,
+        transforms: Mapping[str, Any] | None = None,
+        head: tuple[Mapping[str, Any], Mapping[str, Any] | None] | None = None,
+        **kwargs: Any,
     ) -> BlueskyRun:
         """The run of a source.
 
@@ -105,6 +110,8 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         ----------
         source : RunSource
         transforms : dict, optional
+        head : (start document, stop document or None), optional
+            What the source is known to have just now, so that it is not asked for them.
         **kwargs
             What every intake catalog takes.
 
@@ -112,7 +119,10 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         -------
         BlueskyRun
         """
-        return cls(source=source, transforms=transforms, **kwargs)
+        run = cls(source=source, transforms=transforms, **kwargs)
+        if head is not None:
+            run._header.remember(*head)
+        return run
 
     def _make_entries_container(self) -> Mapping[str, Any]:
         return self._streams

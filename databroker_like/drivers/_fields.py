@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from databroker_like.queries import Node
-
-__all__ = ["Facets", "facets_of", "top_level_fields"]
+__all__ = ["Facets", "facets_of"]
 
 _LONGEST = 200
 
@@ -63,39 +61,3 @@ def facets_of(start: Mapping[str, Any]) -> Facets:
 def _is_whole(text: str) -> bool:
     """Whether text can be encoded: it holds no half of a surrogate pair."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def top_level_fields(query: Node) -> frozenset[str] | None:
-    """The top-level keys of a document that decide whether a query matches it.
-
-    Parameters
-    ----------
-    query : Node
-
-    Returns
-    -------
-    frozenset of str, or None when the whole document decides
-
-    Examples
-    --------
-    >>> from databroker_like.queries import parse
-    >>> sorted(top_level_fields(parse({"plan_name": "scan", "$or": [{"a.b": 1}, {"c": 2}]})))
-    ['a', 'c', 'plan_name']
-    """
-    return _fields(query.to_mongo())
-
-
-def _fields(query: Mapping[str, Any]) -> frozenset[str] | None:
-    found: set[str] = set()
-    for key, value in query.items():
-        if not key.startswith("$"):
-            found.add(key.partition(".")[0])
-        elif key in ("$and", "$or", "$nor"):
-            for part in value:
-                inner = _fields(part)
-                if inner is None:
-                    return None
-                found |= inner
-        else:
-            return None
-    return frozenset(found)

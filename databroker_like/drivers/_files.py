@@ -10,11 +10,10 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from databroker_like.core._collection import RunCollection
+from databroker_like.core._collection import Head, RunCollection
 from databroker_like.core._source import RunSource
 from databroker_like.drivers._calm import calm
 from databroker_like.drivers._entries import Entry, Part, Row
-from databroker_like.drivers._fields import top_level_fields
 from databroker_like.drivers._format import FileFormat
 from databroker_like.drivers._index import Index
 from databroker_like.drivers._parsed import PARSED
@@ -22,7 +21,7 @@ from databroker_like.drivers._runs import DecodedRun, RunData
 from databroker_like.drivers._scan import Listing, is_still, parse_paths, scan, signature
 from databroker_like.drivers._watch import Watch
 from databroker_like.errors import MissingFile, NoSuchRun, listed, nearest
-from databroker_like.queries import Everything, Node
+from databroker_like.queries import Everything, Node, searched, top_level_keys
 
 __all__ = ["FileCollection", "FileRun"]
 
@@ -224,6 +223,14 @@ class FileCollection(RunCollection):
         matching = (row.uid for row in _matching(rows, query))
         return islice(matching, skip, None if limit is None else skip + limit)
 
+    def heads(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[Head]:
+        self.refresh()
+        rows = self._rows[::-1] if newest_first else self._rows
+        matching = ((row.uid, row.start, row.stop) for row in _matching(rows, query))
+        return islice(matching, skip, None if limit is None else skip + limit)
+
     def count(self, query: Node = Everything()) -> int:
         self.refresh()
         return len(self._rows) if isinstance(query, Everything) else sum(1 for _ in _matching(self._rows, query))
@@ -232,11 +239,13 @@ class FileCollection(RunCollection):
 def _matching(rows: list[Row], query: Node) -> Iterator[Row]:
     if isinstance(query, Everything):
         return iter(rows)
-    fields = top_level_fields(query)
+    keys = top_level_keys(query)
     matches = query.matches
-    if fields is None:
+    if "stop" in keys or "" in keys:
+        return (row for row in rows if matches(searched(row.start, row.stop)))
+    if "$text" in keys:
         return (row for row in rows if matches(row.start))
-    return _matching_facets(rows, matches, fields)
+    return _matching_facets(rows, matches, keys)
 
 
 def _matching_facets(rows: list[Row], matches: Any, fields: frozenset[str]) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Queries over start documents: MongoDB's dictionaries, `TimeRange`, `TextQuery`, and the tree all of them become."""
+"""Queries over runs: MongoDB's dictionaries, `TimeRange`, `TextQuery`, and the tree all of them become."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from databroker_like.errors import Invalid, InvalidQuery
+from databroker_like.queries._distinct import Tally, in_order
 from databroker_like.queries._human_time import local_timezone, timestamp, timezone_named
+from databroker_like.queries._keys import top_level_keys
 from databroker_like.queries._nodes import (
     All,
     ElemMatch,
@@ -26,6 +28,7 @@ from databroker_like.queries._nodes import (
     Size,
 )
 from databroker_like.queries._parser import parse_mapping
+from databroker_like.queries._searched import searched
 from databroker_like.queries._tree import And, Everything, Node, Not, Or, Text
 
 __all__ = [
@@ -49,10 +52,14 @@ __all__ = [
     "Query",
     "Regex",
     "Size",
+    "Tally",
     "Text",
     "TextQuery",
     "TimeRange",
+    "in_order",
     "parse",
+    "searched",
+    "top_level_keys",
 ]
 
 

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from databroker_like.errors import InvalidQuery
+from databroker_like.queries._searched import SearchedDocument
 
-__all__ = ["MISSING", "at_key", "compiled_regex", "text_search"]
+__all__ = ["MISSING", "at_key", "compiled_regex", "found_at", "rank", "text_search"]
 
 Test = Callable[[Any], bool]
 
@@ -135,6 +136,11 @@ def _found(value: Any, parts: list[str], depth: int) -> Iterator[Any]:
         yield MISSING
 
 
+def found_at(doc: Any, parts: list[str]) -> Iterator[Any]:
+    """All values at a dotted key, in parts; `MISSING` where there is none. numpy's are Python's."""
+    return _found(doc, parts, 0)
+
+
 def is_there(value: Any) -> bool:
     """Whether there is a value."""
     return value is not MISSING
@@ -160,7 +166,7 @@ def _bracket(value: Any) -> int:
     return 10
 
 
-def _rank(value: Any) -> tuple[Any, ...]:
+def rank(value: Any) -> tuple[Any, ...]:
     """What a value is ordered and compared by: its bracket first, then what it holds, to the bottom."""
     value = _plain(value)
     bracket = _bracket(value)
@@ -168,9 +174,9 @@ def _rank(value: Any) -> tuple[Any, ...]:
         return (1,)
     if bracket == 4:
         # A Python dictionary is the same dictionary in another order.
-        return (4, tuple(sorted((str(key), _rank(member)) for key, member in value.items())))
+        return (4, tuple(sorted((str(key), rank(member)) for key, member in value.items())))
     if bracket == 5:
-        return (5, tuple(map(_rank, value)))
+        return (5, tuple(map(rank, value)))
     if bracket == 2 and value != value:
         return (2, -1, 0)  # NaN is itself, and below all numbers where order is asked for
     if bracket == 2:
@@ -195,9 +201,9 @@ def equal_to(operand: Any) -> Test:
         return lambda value: value == operand if type(value) is str else False
     if type(operand) in (int, float) and operand == operand:
         return lambda value: value == operand and type(value) is not bool
-    rank = _rank(operand)
-    bracket = rank[0]
-    return lambda value: value is not MISSING and _bracket(value) == bracket and _rank(value) == rank
+    ranked = rank(operand)
+    bracket = ranked[0]
+    return lambda value: value is not MISSING and _bracket(value) == bracket and rank(value) == ranked
 
 
 def among(operands: Iterable[Any]) -> Test:
@@ -232,11 +238,11 @@ def _ordered(operand: Any, of_equals: bool, compare: Callable[[Any, Any], bool])
     if operand is None or _is_nan(operand) or isinstance(operand, re.Pattern):
         # Nothing is before or after nothing; what allows equality still matches it.
         return equal_to(operand) if of_equals else _never
-    bracket, rank = _bracket(operand), _rank(operand)
+    bracket, ranked = _bracket(operand), rank(operand)
     if bracket in (2, 3):
         types = (int, float) if bracket == 2 else (str,)
         return lambda value: type(value) in types and compare(value, operand)
-    return lambda value: value is not MISSING and _bracket(value) == bracket and compare(_rank(value), rank)
+    return lambda value: value is not MISSING and _bracket(value) == bracket and compare(rank(value), ranked)
 
 
 def _never(value: Any) -> bool:
@@ -337,6 +343,8 @@ def text_search(text: str) -> Test:
         return _never
 
     def test(doc: Any) -> bool:
+        if type(doc) is SearchedDocument:
+            doc = doc.start
         # Unit separators keep a phrase from running over the end of one string into the next.
         everything = "\x1f".join(_strings(doc)).casefold()
         return all(each(everything) for each in wanted) and not any(each(everything) for each in banned)

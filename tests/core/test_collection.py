@@ -3,7 +3,8 @@ import itertools
 import pytest
 
 from databroker_like.core._collection import NoRuns, RunCollection
-from databroker_like.queries import Eq, Gt
+from databroker_like.errors import InvalidQuery, NoSuchRun
+from databroker_like.queries import Eq, Gt, parse
 
 
 class Listed(RunCollection):
@@ -67,3 +68,82 @@ def test_the_collection_without_runs_has_none():
     for ask in (nothing.start, nothing.stop, lambda uid: nothing.source(uid, None)):
         with pytest.raises(KeyError):
             ask("a")
+
+
+class WithStops(Listed):
+    def __init__(self, starts, stops):
+        super().__init__(starts)
+        self._stops = stops
+        self.asked = []
+
+    def stop(self, uid):
+        self.asked.append(uid)
+        return self._stops.get(uid)
+
+
+class Forgotten(str):
+    def get(self, uid):
+        if uid == self:
+            raise NoSuchRun(uid)
+
+
+@pytest.fixture
+def three():
+    starts = [
+        {"uid": "a", "time": 1.0, "plan_name": "scan", "detectors": ["det", "img"]},
+        {"uid": "b", "time": 2.0, "plan_name": "count", "stop": {"exit_status": "fail"}, "detectors": ["det"]},
+        {"uid": "c", "time": 3.0, "plan_name": "scan", "note": "never success"},
+    ]
+    stops = {
+        "a": {"uid": "a1", "run_start": "a", "time": 9.0, "exit_status": "success"},
+        "c": {"uid": "c1", "run_start": "c", "time": 9.5, "exit_status": "fail"},
+    }
+    return WithStops(starts, stops)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"stop.exit_status": "fail"}, ["c"]),
+        ({"stop.exit_status": {"$in": ["success", "fail"]}}, ["a", "c"]),
+        ({"stop": None}, ["b"]),
+        ({"stop": {"$exists": True}}, ["a", "c"]),
+        ({"plan_name": "scan", "stop.time": {"$lt": 9.2}}, ["a"]),
+        ({"$text": {"$search": "success"}}, ["c"]),
+        ({"$text": {"$search": "success"}, "stop.exit_status": "success"}, []),
+    ],
+)
+def test_the_stop_document_is_searched_under_stop_and_words_in_the_start_alone(three, query, found):
+    node = parse(query)
+    assert list(three.find(node)) == found
+    assert three.count(node) == len(found)
+    assert [uid for uid in "abc" if three.matches(uid, node)] == found
+    assert [(uid, start["uid"], stop) for uid, start, stop in three.heads(node)] == [
+        (uid, uid, three.stop(uid)) for uid in found
+    ]
+
+
+def test_stop_documents_are_looked_at_only_when_they_are_asked_for(three):
+    assert list(three.find(Eq("plan_name", "scan") & ~Eq("uid", "a"))) == ["c"]
+    assert three.asked == []
+    assert list(three.find(Eq("stop.exit_status", "success"), limit=1)) == ["a"]
+    assert three.asked == ["a"]
+
+
+def test_heads_leave_out_a_run_that_goes_meanwhile(three):
+    heads = three.heads(newest_first=True)
+    assert next(heads)[0] == "c"
+    three._stops = Forgotten("b")
+    assert [uid for uid, _, _ in heads] == ["a"]
+
+
+def test_distinct_values_come_with_the_number_of_runs_that_a_search_for_them_finds(three):
+    assert three.distinct("plan_name") == [("scan", 2), ("count", 1)]
+    assert three.distinct("detectors") == [("det", 2), (None, 1), ("img", 1)]
+    assert three.distinct("stop.exit_status") == [(None, 1), ("fail", 1), ("success", 1)]
+    assert three.distinct("plan_name", Eq("stop.exit_status", "fail")) == [("scan", 1)]
+    for key in ("plan_name", "detectors", "stop.exit_status", "nothing"):
+        for value, count in three.distinct(key):
+            assert three.count(Eq(key, value)) == count
+    with pytest.raises(InvalidQuery):
+        three.distinct("")
