@@ -9,6 +9,7 @@ code a service answers with, so that an error raised far away arrives here as th
     │   ├── NoSuchStream
     │   ├── NoSuchColumn
     │   ├── NoSuchDocument
+    │   ├── NoSuchConfig    FileNotFoundError
     │   └── NoSuchHandler
     ├── OutOfRange          IndexError  400 OUT_OF_RANGE
     ├── Invalid             ValueError  400 INVALID_ARGUMENT
@@ -17,6 +18,7 @@ code a service answers with, so that an error raised far away arrives here as th
     │   ├── InvalidCatalog
     │   ├── InvalidConfig
     │   ├── InvalidFile
+    │   ├── ProjectionError KeyError
     │   └── AmbiguousKey
     ├── WrongType           TypeError   400 INVALID_ARGUMENT
     │   └── NotMutable
@@ -51,6 +53,7 @@ __all__ = [
     "MissingExtra",
     "MissingFile",
     "NoSuchColumn",
+    "NoSuchConfig",
     "NoSuchDocument",
     "NoSuchHandler",
     "NoSuchRun",
@@ -61,6 +64,7 @@ __all__ = [
     "NotWritable",
     "OutOfRange",
     "PluginFailed",
+    "ProjectionError",
     "TransformFailed",
     "Unreachable",
     "WrongType",
@@ -103,6 +107,10 @@ class NoSuchDocument(NotFound):
     """The run has no document (descriptor, resource, datum) of this identity."""
 
 
+class NoSuchConfig(NotFound, FileNotFoundError):
+    """No configuration file, nor a catalog, has this name."""
+
+
 class NoSuchHandler(NotFound):
     """No handler is registered for the spec, or no reader for the mimetype, of an external file."""
 
@@ -139,6 +147,10 @@ class InvalidConfig(Invalid):
 
 class InvalidFile(Invalid):
     """A data file whose content is not what its name or mimetype promises."""
+
+
+class ProjectionError(Invalid, KeyError):
+    """A projection that is not there, cannot be understood, or names a calculation that fails."""
 
 
 class AmbiguousKey(Invalid):

@@ -61,6 +61,7 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "scripts.peers.record_runs", data], check=True, cwd=ROOT)
     print("asking databroker 1.2.5 about them", flush=True)
     subprocess.run([python, HERE / "ask_databroker.py", data], check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
+    subprocess.run([python, HERE / "ask_projector.py", data], check=True)
     print(f"{data.relative_to(ROOT)} is made anew; git diff shows what changed", flush=True)
 
 
