@@ -15,10 +15,12 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql
+
+from databroker_like.store._types import Identity, OrderedText
 
 __all__ = [
     "datum",
+    "datum_id",
     "descriptor",
     "document",
     "event",
@@ -34,11 +36,6 @@ __all__ = [
 
 metadata = MetaData()
 
-#: SQLite numbers rows by itself only where the key is called INTEGER.
-_Id = BigInteger().with_variant(Integer(), "sqlite")
-#: Text that is ordered by code point on every database, as Python orders it.
-_Ordered = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-
 #: What is true of the whole store: its identity, and with which settings it was made.
 setting = Table("setting", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
@@ -46,8 +43,8 @@ setting = Table("setting", metadata, Column("name", Text, primary_key=True), Col
 run = Table(
     "run",
     metadata,
-    Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("uid", _Ordered, nullable=False, unique=True),
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("uid", OrderedText, nullable=False, unique=True),
     Column("time", Double, nullable=False),
     Column("start", LargeBinary, nullable=False),
     Column("stop", LargeBinary),
@@ -60,10 +57,10 @@ run = Table(
 document = Table(
     "document",
     metadata,
-    Column("run_id", _Id, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", Identity, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     Column("position", BigInteger, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("uid", _Ordered, nullable=False),
+    Column("uid", OrderedText, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("document_by_uid", "uid"),
 )
@@ -72,9 +69,9 @@ document = Table(
 descriptor = Table(
     "descriptor",
     metadata,
-    Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("run_id", _Id, ForeignKey("run.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("uid", _Ordered, nullable=False, index=True),
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("run_id", Identity, ForeignKey("run.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("uid", OrderedText, nullable=False, index=True),
     Column("stream", Text, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -83,7 +80,7 @@ descriptor = Table(
 event = Table(
     "event",
     metadata,
-    Column("descriptor_id", _Id, ForeignKey("descriptor.id", ondelete="CASCADE"), primary_key=True),
+    Column("descriptor_id", Identity, ForeignKey("descriptor.id", ondelete="CASCADE"), primary_key=True),
     Column("row", BigInteger, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("seq_num", BigInteger, nullable=False),
@@ -95,8 +92,8 @@ event = Table(
 segment = Table(
     "segment",
     metadata,
-    Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("descriptor_id", _Id, ForeignKey("descriptor.id", ondelete="CASCADE"), nullable=False),
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("descriptor_id", Identity, ForeignKey("descriptor.id", ondelete="CASCADE"), nullable=False),
     Column("first", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("last_seq_num", BigInteger, nullable=False),
@@ -113,32 +110,42 @@ segment = Table(
 datum = Table(
     "datum",
     metadata,
-    Column("run_id", _Id, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", Identity, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     Column("position", BigInteger, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("resource", _Ordered, nullable=False),
+    Column("resource", OrderedText, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("datum_by_resource", "run_id", "resource"),
+)
+
+#: Which document each datum id is in: ids are found, and not recorded twice, without reading the documents.
+datum_id = Table(
+    "datum_id",
+    metadata,
+    Column("run_id", Identity, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("datum_id", OrderedText, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 #: The dotted keys that runs are searched by; those of stop documents begin with ``stop.``.
 key = Table(
     "key",
     metadata,
-    Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("name", _Ordered, nullable=False, unique=True),
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("name", OrderedText, nullable=False, unique=True),
 )
 
 #: What stands at a key of a run, one row for each scalar: the index that answers searches.
 term = Table(
     "term",
     metadata,
-    Column("key_id", _Id, primary_key=True),
+    Column("key_id", Identity, primary_key=True),
     Column("kind", SmallInteger, primary_key=True),
     Column("num", Double, primary_key=True),
-    Column("txt", _Ordered, primary_key=True),
+    Column("txt", OrderedText, primary_key=True),
     Column("time", Double, primary_key=True),
-    Column("run_id", _Id, primary_key=True),
+    Column("run_id", Identity, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -146,7 +153,7 @@ term = Table(
 revision = Table(
     "revision",
     metadata,
-    Column("run_id", _Id, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", Identity, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("time", Double, nullable=False),
     Column("author", Text, nullable=False),
@@ -157,9 +164,9 @@ revision = Table(
 revised = Table(
     "revised",
     metadata,
-    Column("run_id", _Id, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", Identity, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("uid", _Ordered, primary_key=True),
+    Column("uid", OrderedText, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )

@@ -1,0 +1,106 @@
+"""The catalog of runs in an embedded store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from databroker_like.core._collection import RunCollection
+from databroker_like.core._sink import RunSink
+from databroker_like.store._collection import StoreCollection
+from databroker_like.store._recording import StoreSink
+from databroker_like.store._store import Store
+from databroker_like.v2 import Broker
+
+__all__ = ["BlueskyEmbeddedCatalog"]
+
+
+class BlueskyEmbeddedCatalog(Broker):
+    """Runs in a store of their own: a folder with a database and data files, with nothing to install.
+
+    It records, ``RE.subscribe(catalog.insert)``, while any number of processes read; searches are answered from an
+    index on every key.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder of the store; it is made when the first run is recorded. With ``database`` and ``data`` both given
+        it is not needed.
+    database : str, optional
+        A PostgreSQL database in the place of the one in the folder, as ``postgresql+psycopg://user@host/name``.
+    data : str, optional
+        Another place for the data files: a folder, or one in an object store, such as ``s3://bucket/prefix``.
+    data_options : dict, optional
+        What fsspec needs to reach that place.
+    fsync : {"stop", "event", "never"}
+        What is recorded survives the death of the process in any case; whether it is also forced to the disk, against
+        a power cut: with each stop document (the default), with each document, or when the system sees fit.
+    read_only : bool
+        Whether nothing may be written; False by default.
+    handler_registry : dict, optional
+        Spec -> handler class, or the dotted path of one.
+    root_map : dict, optional
+        The ``root`` of external files as recorded -> where they are now.
+    filler_class : type or str, optional
+        ``event_model.Filler`` by default.
+    query : dict, optional
+        Only the runs whose start document matches; all by default.
+    transforms : dict, optional
+        ``"start"``, ``"stop"``, ``"resource"``, ``"descriptor"`` -> function that mends such a document.
+    **kwargs
+        What every intake catalog takes: ``name``, ``description``, ``metadata``, ...
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> catalog = BlueskyEmbeddedCatalog(tempfile.mkdtemp())
+    >>> catalog.insert("start", {"uid": "41fb8ca9", "time": 1700000000.0, "scan_id": 1, "sample": "gold"})
+    >>> list(catalog.search({"sample": "gold"}))
+    ['41fb8ca9']
+    >>> catalog.close()
+    """
+
+    name = "bluesky-embedded-catalog"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        database: str | None = None,
+        data: str | None = None,
+        data_options: dict[str, Any] | None = None,
+        fsync: str = "stop",
+        read_only: bool = False,
+        handler_registry: Mapping[str, Any] | None = None,
+        root_map: Mapping[str, str] | None = None,
+        filler_class: Any = "event_model.Filler",
+        query: Any = None,
+        transforms: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        folder = os.fspath(path).removeprefix("file://")
+        self.store = Store(
+            folder, database=database, data=data, data_options=data_options, fsync=fsync, read_only=read_only
+        )
+        super().__init__(
+            handler_registry=handler_registry,
+            root_map=root_map,
+            filler_class=filler_class,
+            query=query,
+            transforms=transforms,
+            **kwargs,
+        )
+
+    def _make_collection(self) -> RunCollection:
+        return StoreCollection(self.store)
+
+    def _make_sink(self) -> RunSink:
+        return StoreSink(self.store)
+
+    def close(self) -> None:
+        """Release the connections to the database."""
+        super().close()
+        self.store.close()
+
+    _close = close

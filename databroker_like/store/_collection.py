@@ -1,0 +1,129 @@
+"""The runs of a store, found through its index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from databroker_like.codecs import decode
+from databroker_like.core._collection import RunCollection
+from databroker_like.core._source import RunSource
+from databroker_like.errors import NoSuchRun, listed, nearest
+from databroker_like.queries import Everything, Node
+from databroker_like.store import _schema as tables
+from databroker_like.store import _search as search
+from databroker_like.store._store import Store
+from databroker_like.store._stored_run import StoredRun
+
+__all__ = ["StoreCollection"]
+
+Doc = Mapping[str, Any]
+
+
+class StoreCollection(RunCollection):
+    """The `RunCollection` of a store; one that is not there yet has no runs.
+
+    Parameters
+    ----------
+    store : Store
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def problems(self) -> dict[str, str]:
+        if self.store.check_version():
+            return {}
+        return {self.store.path or self.store.database.shown: "there is no store yet; recording a run makes it"}
+
+    def find(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[str]:
+        if not self.store.check_version():
+            return
+        with self.store.database.read() as connection:
+            yield from search.find(connection, query, newest_first=newest_first, skip=skip, limit=limit, decode=decode)
+
+    def heads(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[tuple[str, Doc, Doc | None]]:
+        if not self.store.check_version():
+            return
+        with self.store.database.read() as connection:
+            for uid, start, stop in search.heads(
+                connection, query, newest_first=newest_first, skip=skip, limit=limit, decode=decode
+            ):
+                yield uid, decode(start), None if stop is None else decode(stop)
+
+    def count(self, query: Node = Everything()) -> int:
+        if not self.store.check_version():
+            return 0
+        with self.store.database.read() as connection:
+            return search.count(connection, query, decode=decode)
+
+    def distinct(self, key: str, query: Node = Everything()) -> list[tuple[Any, int]]:
+        if not self.store.check_version():
+            return []
+        with self.store.database.read() as connection:
+            return search.distinct(connection, key, query, decode=decode)
+
+    def starts(self) -> Mapping[str, Doc]:
+        return _Starts(self)
+
+    def has(self, uid: str) -> bool:
+        return self._row(uid, tables.run.c.id) is not None
+
+    def start(self, uid: str) -> Doc:
+        return decode(self._known(uid, tables.run.c.start)[0])
+
+    def stop(self, uid: str) -> Doc | None:
+        (body,) = self._known(uid, tables.run.c.stop)
+        return None if body is None else decode(body)
+
+    def version(self, uid: str) -> Any:
+        run = tables.run
+        run_id, revision, finished = self._known(uid, run.c.id, run.c.revision, run.c.stop.is_not(None))
+        return (run_id, revision) if finished else None
+
+    def source(self, uid: str, get_filler: Any) -> RunSource:
+        self._known(uid, tables.run.c.id)
+        return StoredRun(self.store, uid).source(get_filler)
+
+    def _row(self, uid: str, *columns: Any) -> Any:
+        from sqlalchemy import select
+
+        if not isinstance(uid, str) or not self.store.check_version():
+            return None
+        with self.store.database.read() as connection:
+            return connection.execute(select(*columns).where(tables.run.c.uid == uid)).one_or_none()
+
+    def _known(self, uid: str, *columns: Any) -> Any:
+        row = self._row(uid, *columns)
+        if row is None:
+            near = nearest(uid, self.find(newest_first=True, limit=1000))
+            raise NoSuchRun(f"no run {uid!r}; the nearest: {listed(near)}")
+        return row
+
+
+class _Starts(Mapping[str, Doc]):
+    """The start documents by uid, oldest first, each read when it is asked for."""
+
+    def __init__(self, collection: StoreCollection) -> None:
+        self._collection = collection
+
+    def __getitem__(self, uid: str) -> Doc:
+        if not self._collection.has(uid):
+            raise KeyError(uid)
+        return self._collection.start(uid)
+
+    def __contains__(self, uid: object) -> bool:
+        return isinstance(uid, str) and self._collection.has(uid)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._collection.find()
+
+    def __reversed__(self) -> Iterator[str]:
+        return self._collection.find(newest_first=True)
+
+    def __len__(self) -> int:
+        return self._collection.count()

@@ -1,0 +1,156 @@
+"""The data files of a store: written once, whole, and never changed; in a folder or in an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from databroker_like.errors import MissingFile, NotWritable
+from databroker_like.registry import require
+
+__all__ = ["DataFiles"]
+
+_NAME = re.compile(r"[0-9a-z]+(/[0-9a-z]+)*/[0-9a-z._-]+")
+
+
+class DataFiles:
+    """Immutable files by name below one root.
+
+    Parameters
+    ----------
+    root : str
+        A folder, or the URL of a place in an object store that fsspec reaches, such as ``s3://bucket/prefix``.
+    options : dict, optional
+        What fsspec needs to reach it, such as ``{"endpoint_url": ...}``.
+    """
+
+    def __init__(self, root: str, options: dict[str, Any] | None = None) -> None:
+        self.root = root.rstrip("/")
+        self._options = dict(options or {})
+
+    def __repr__(self) -> str:
+        return f"DataFiles({self.root!r})"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return "://" not in self.root
+
+    def _path(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise MissingFile(f"{name!r} is no name of a data file")
+        return f"{self.root}/{name}"
+
+    @property
+    def _remote(self) -> Any:
+        import fsspec
+
+        protocol = self.root.partition("://")[0]
+        if protocol == "s3":
+            require("s3fs", "keep data files on S3")
+        return fsspec.filesystem(protocol, **self._options)
+
+    def write(self, name: str, content: Any) -> None:
+        """Put a file there, whole and forced to the disk; a reader never sees half of it.
+
+        Raises
+        ------
+        NotWritable
+            When it cannot be written; nothing is left.
+        """
+        path = self._path(name)
+        if not self.is_local:
+            with self._errors(path):
+                self._remote.pipe_file(path, bytes(content))
+            return
+        temporary = f"{path}.{secrets.token_hex(4)}.part"
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(os.path.dirname(path))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise _not_writable(path, error) from error
+
+    def open(self, name: str) -> Any:
+        """The content of a file as a `pyarrow.Buffer`; of a local one, mapped into memory.
+
+        Raises
+        ------
+        MissingFile
+            When it is not there.
+        """
+        import pyarrow
+
+        path = self._path(name)
+        if not self.is_local:
+            with self._errors(path):
+                return pyarrow.py_buffer(self._remote.cat_file(path))
+        try:
+            return pyarrow.memory_map(path).read_buffer()
+        except OSError as error:
+            raise MissingFile(f"the data file {path} of the store cannot be read: {error.strerror or error}") from error
+
+    def delete(self, name: str) -> None:
+        """Take a file away; nothing happens when it is not there."""
+        path = self._path(name)
+        if not self.is_local:
+            with self._errors(path), contextlib.suppress(FileNotFoundError):
+                self._remote.rm_file(path)
+            return
+        try:
+            os.unlink(path)
+            with contextlib.suppress(OSError):  # other files are in it
+                os.rmdir(os.path.dirname(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _not_writable(path, error) from error
+
+    def names(self) -> Iterator[tuple[str, float]]:
+        """The files there are, and when each was written, in seconds since the epoch; halves of files too."""
+        if not self.is_local:
+            with self._errors(self.root):
+                for path, about in self._remote.find(self.root, detail=True).items():
+                    written = about.get("LastModified") or about.get("created") or about.get("mtime") or 0.0
+                    seconds = written.timestamp() if hasattr(written, "timestamp") else float(written)
+                    yield path.removeprefix(self.root.partition("://")[2]).lstrip("/"), seconds
+            return
+        for folder, _, files in os.walk(self.root):
+            for file in files:
+                path = os.path.join(folder, file)
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.path.relpath(path, self.root).replace(os.sep, "/"), os.stat(path).st_mtime
+
+    @contextlib.contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingFile(f"the data file {path} of the store is not there") from error
+        except OSError as error:
+            raise _not_writable(path, error) from error
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_writable(path: str, error: OSError) -> NotWritable:
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
+    advice = "make room, and try again" if full else "choose a folder that can be written to"
+    return NotWritable(f"{path} cannot be written: {error.strerror or error}; {advice}")

@@ -1,0 +1,227 @@
+"""The database of a store: connections to SQLite or PostgreSQL, and their errors in the user's words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from databroker_like.errors import (
+    DatabrokerError,
+    InvalidFile,
+    MissingExtra,
+    NotWritable,
+    Unreachable,
+)
+from databroker_like.registry import require
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["Database"]
+
+#: Larger pages cost a third of the speed of recording single events.
+_PAGE_SIZE = 8192
+
+
+class Database:
+    """One database, connected to when it is first asked; it pickles as its address, and survives a fork.
+
+    Parameters
+    ----------
+    url : str
+        As SQLAlchemy writes it: ``sqlite:////folder/store.db``, ``postgresql+psycopg://host/name``.
+    timeout : float
+        How long to wait for another writer, in seconds.
+    read_only : bool
+        Whether nothing may be written; False by default.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 20.0, read_only: bool = False) -> None:
+        self.url = url
+        self.timeout = timeout
+        self.read_only = read_only
+        self._engine: Engine | None = None
+        self._process = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_engine": None, "_process": -1}
+
+    def __repr__(self) -> str:
+        return f"Database({self.shown!r})"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite."""
+        return self.url.startswith("sqlite")
+
+    @property
+    def path(self) -> str:
+        """The file of an SQLite database."""
+        return self.url.partition(":///")[2]
+
+    @property
+    def shown(self) -> str:
+        """The address without its password, as people may see it."""
+        return self.path if self.is_sqlite else re.sub(r"://([^/:@]*):[^/@]*@", r"://\1:***@", self.url)
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine of this process."""
+        if self._engine is None or self._process != os.getpid():
+            if self._engine is not None:
+                self._engine.dispose(close=False)  # the connections are those of the parent process
+            self._engine, self._process = self._make_engine(), os.getpid()
+        return self._engine
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database for as long as it is held."""
+        with self.errors("be read"), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, synchronous: str = "NORMAL") -> Iterator[Connection]:
+        """A connection in one transaction: all that is written in it is there afterwards, or nothing.
+
+        Parameters
+        ----------
+        synchronous : {"NORMAL", "FULL"}
+            FULL forces the transaction, and all those before it, to the disk.
+        """
+        with self.errors("be written"):
+            self._refuse_read_only()
+            connecting = self.engine.connect().execution_options(immediate=True, synchronous=synchronous)
+            with connecting as connection, connection.begin():
+                yield connection
+
+    def single(self, *, synchronous: str = "NORMAL") -> Connection:
+        """A connection on which each statement is a transaction of its own; the caller closes it."""
+        with self.errors("be written"):
+            self._refuse_read_only()
+            connection = self.engine.connect().execution_options(single=True, isolation_level="AUTOCOMMIT")
+            self._synchronize(connection, synchronous)
+            return connection
+
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            raise NotWritable(f"the store {self.shown} was opened to be read only")
+
+    def _synchronize(self, connection: Connection, level: str) -> None:
+        if self.is_sqlite:
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        else:
+            connection.exec_driver_sql(f"SET synchronous_commit={'on' if level == 'FULL' else 'off'}")
+
+    def close(self) -> None:
+        """Close all connections; it may be used again."""
+        if self._engine is not None and self._process == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+    # -- connecting
+
+    def _make_engine(self) -> Engine:
+        from sqlalchemy import create_engine, event
+
+        if not self.is_sqlite:
+            require("psycopg", "reach PostgreSQL")
+            engine = create_engine(self.url, pool_pre_ping=True)
+            event.listen(engine, "begin", _begin_on_server)
+            return engine
+        engine = create_engine(
+            self._sqlite_url(),
+            connect_args={"timeout": self.timeout, "check_same_thread": False, "uri": True, "isolation_level": None},
+        )
+        event.listen(engine, "connect", self._prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def _sqlite_url(self) -> str:
+        from urllib.parse import quote
+
+        file = "file:" + quote(self.path)
+        if self.read_only:
+            # Where the files that go with the log cannot be made, a database that nobody has open is read as it is.
+            alone = not os.access(os.path.dirname(self.path), os.W_OK) and not os.path.exists(self.path + "-wal")
+            return f"sqlite:///{file}?{'immutable=1' if alone else 'mode=ro'}&uri=true"
+        return f"sqlite:///{file}?uri=true"
+
+    def _prepare(self, connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if not self.read_only:
+            cursor.execute(f"PRAGMA page_size={_PAGE_SIZE}")
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA cache_size=-32768")
+        cursor.close()
+
+    # -- errors
+
+    @contextlib.contextmanager
+    def errors(self, what: str) -> Iterator[None]:
+        """Translate what the database says.
+
+        Parameters
+        ----------
+        what : str
+            What was tried, as it completes "the store ... cannot ".
+        """
+        from sqlalchemy import exc
+
+        try:
+            yield
+        except DatabrokerError:
+            raise
+        except exc.NoSuchModuleError as error:
+            raise MissingExtra(f"the store cannot use {self.shown}: {error}") from error
+        except exc.DBAPIError as error:
+            if isinstance(error, exc.IntegrityError):
+                raise
+            raise self._translated(what, error) from error
+
+    def _translated(self, what: str, error: Any) -> DatabrokerError:
+        said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        if not self.is_sqlite:
+            if error.connection_invalidated or type(error.orig).__name__ == "OperationalError":
+                said = said.replace(self.url, self.shown)
+                return Unreachable(f"the database {self.shown} does not answer: {said}; is the server running?")
+            return NotWritable(f"the store {self.shown} cannot {what}: {said}")
+        if "locked" in said or "busy" in said:
+            return NotWritable(
+                f"the store {self.path} is locked: another process has been writing for more than {self.timeout:g} s; "
+                "wait until it is done, and try again"
+            )
+        if "full" in said or "disk I/O" in said:
+            return NotWritable(f"the store {self.path} cannot {what}: {said}; make room on the disk, and try again")
+        if "readonly" in said or "read-only" in said:
+            return NotWritable(
+                f"the store {self.path} cannot be written: {said}; choose a folder that can be written to"
+            )
+        if "not a database" in said or "malformed" in said:
+            return InvalidFile(f"{self.path} is damaged, or no store: {said}; restore it from a backup")
+        if "unable to open" in said:
+            return NotWritable(f"the store {self.path} cannot be opened: {said}; may you read and write its folder?")
+        return NotWritable(f"the store {self.path} cannot {what}: {said}")
+
+
+def _begin(connection: Any) -> None:
+    """Begin where SQLite is told to: a writer at once, so that it never has to give up in the middle."""
+    options = connection.get_execution_options()
+    if options.get("single"):
+        return
+    if options.get("immediate"):
+        # The connection may have forced another transaction to the disk before.
+        connection.exec_driver_sql(f"PRAGMA synchronous={options.get('synchronous', 'NORMAL')}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_on_server(connection: Any) -> None:
+    level = connection.get_execution_options().get("synchronous")
+    if level is not None:
+        connection.exec_driver_sql(f"SET LOCAL synchronous_commit={'on' if level == 'FULL' else 'off'}")

@@ -1,0 +1,440 @@
+"""How the events of a descriptor grow: single rows, then segments of columns, then segments in data files."""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from databroker_like.codecs import decode, encode
+from databroker_like.core._belonging import named
+from databroker_like.core._columns import page_size, scalars
+from databroker_like.core._growing import GrowingEvents
+from databroker_like.core._identity import judge_event, same
+from databroker_like.core._pages import unpack_event_page
+from databroker_like.core._tell import tell
+from databroker_like.errors import InvalidDocument, NotWritable
+from databroker_like.store import _schema as tables
+from databroker_like.store._positions import Run, decode_positions, encode_positions
+from databroker_like.store._segment import Segment, encode_segment
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from databroker_like.store._store import Store
+
+__all__ = ["OpenRun", "Tail", "insert_event", "insert_page", "load_tail", "next_position", "seal"]
+
+Doc = Mapping[str, Any]
+
+#: So many single rows, or bytes of them, become a segment.
+EVENTS_AT_MOST = 4096
+BYTES_AT_MOST = 8 << 20
+#: So many rows, or bytes, of segments in the database become one in a data file.
+ROWS_TO_A_FILE = 131_072
+BYTES_TO_A_FILE = 32 << 20
+#: A smaller segment stays in the database: a file of a few events costs more than it holds.
+SMALLEST_FILE = 64 << 10
+
+
+@dataclass
+class OpenRun:
+    """What a recorder knows of a run.
+
+    Parameters
+    ----------
+    id : int
+        Its row.
+    uid : str
+    time : float
+        Of its start document.
+    next_position : int
+        Where the next document stands among those of the run.
+    is_finished : bool
+        Whether it has its stop document.
+    """
+
+    id: int
+    uid: str
+    time: float
+    next_position: int
+    is_finished: bool = False
+
+
+@dataclass
+class Tail:
+    """Where the events of a descriptor end.
+
+    Parameters
+    ----------
+    run : OpenRun
+    id : int
+        The row of the descriptor.
+    uid : str
+    next_row : int
+    last_seq_num : int
+        The largest so far.
+    rows, size : int
+        How many events are single rows, and how many bytes they are.
+    inline_rows, inline_size : int
+        The same of segments in the database.
+    """
+
+    run: OpenRun
+    id: int
+    uid: str
+    next_row: int = 0
+    last_seq_num: int = -1
+    rows: int = 0
+    size: int = 0
+    inline_rows: int = 0
+    inline_size: int = 0
+
+
+def next_position(connection: Connection, run_id: int) -> int:
+    """The first position of a run that no document has."""
+    from sqlalchemy import func, select
+
+    last = -1
+    for table in (tables.document, tables.datum):
+        found = connection.execute(select(func.max(table.c.position)).where(table.c.run_id == run_id)).scalar()
+        last = max(last, -1 if found is None else found)
+    of_run = select(tables.descriptor.c.id).where(tables.descriptor.c.run_id == run_id)
+    for (descriptor_id,) in connection.execute(of_run):
+        event, segment = tables.event, tables.segment
+        found = connection.execute(
+            select(func.max(event.c.position)).where(event.c.descriptor_id == descriptor_id)
+        ).scalar()
+        last = max(last, -1 if found is None else found)
+        packed = connection.execute(
+            select(segment.c.positions)
+            .where(segment.c.descriptor_id == descriptor_id)
+            .order_by(segment.c.first.desc())
+            .limit(1)
+        ).scalar()
+        if packed is not None:
+            last = max(last, *(run.last for run in decode_positions(packed)))
+    return last + 1
+
+
+def load_tail(connection: Connection, run: OpenRun, uid: str) -> Tail:
+    """The tail of a descriptor as the database has it."""
+    from sqlalchemy import func, select
+
+    event, segment = tables.event, tables.segment
+    descriptor_id = connection.execute(
+        select(tables.descriptor.c.id).where(tables.descriptor.c.run_id == run.id, tables.descriptor.c.uid == uid)
+    ).scalar_one()
+    rows, last_row, last_event, size = connection.execute(
+        select(
+            func.count(), func.max(event.c.row), func.max(event.c.seq_num), func.sum(func.length(event.c.body))
+        ).where(event.c.descriptor_id == descriptor_id)
+    ).one()
+    end, last_segment = connection.execute(
+        select(func.max(segment.c.first + segment.c.rows), func.max(segment.c.last_seq_num)).where(
+            segment.c.descriptor_id == descriptor_id
+        )
+    ).one()
+    inline_rows, inline_size = connection.execute(
+        select(func.sum(segment.c.rows), func.sum(segment.c.size)).where(
+            segment.c.descriptor_id == descriptor_id, segment.c.body.is_not(None)
+        )
+    ).one()
+    return Tail(
+        run,
+        descriptor_id,
+        uid,
+        next_row=max(-1 if last_row is None else last_row, (end or 0) - 1) + 1,
+        last_seq_num=max(-1 if last_event is None else last_event, -1 if last_segment is None else last_segment),
+        rows=rows,
+        size=int(size or 0),
+        inline_rows=int(inline_rows or 0),
+        inline_size=int(inline_size or 0),
+    )
+
+
+# -- taking events
+
+
+def insert_event(connection: Connection, store: Store, tail: Tail, doc: Doc) -> None:
+    """Record one event, unless the same is there.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        One on which each statement is a transaction of its own.
+    """
+    seq_num = doc["seq_num"]
+    if seq_num <= tail.last_seq_num and _is_there(store, tail, doc):
+        return
+    run = tail.run
+    if run.is_finished:
+        raise _after_stop(tail, "event", doc)
+    body = encode({key: value for key, value in doc.items() if key != "descriptor"})
+    connection.execute(
+        _INSERT_EVENT,
+        {
+            "descriptor_id": tail.id,
+            "row": tail.next_row,
+            "position": run.next_position,
+            "seq_num": seq_num,
+            "body": body,
+        },
+    )
+    run.next_position += 1
+    tail.next_row += 1
+    tail.rows += 1
+    tail.size += len(body)
+    tail.last_seq_num = max(tail.last_seq_num, seq_num)
+    if tail.rows >= EVENTS_AT_MOST or tail.size >= BYTES_AT_MOST:
+        _settle(store, tail)
+
+
+_INSERT_EVENT = tables.event.insert()
+
+
+def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
+    """Record an event page; of its events, those that are not there."""
+    seq_nums = [int(n) for n in scalars(doc["seq_num"])]
+    if not seq_nums:
+        return
+    if min(seq_nums) <= tail.last_seq_num or len(set(seq_nums)) != len(seq_nums):
+        events = list(unpack_event_page(doc))
+        new = [event for event in events if not _is_there(store, tail, event)]
+        if len(new) != len(events):
+            for event in new:
+                with store.alone() as connection:
+                    insert_event(connection, store, tail, event)
+            return
+    run = tail.run
+    if run.is_finished:
+        raise _after_stop(tail, "event_page", doc)
+    rows = len(seq_nums)
+    body = encode_segment([doc], compression="lz4")
+    row = _segment_row(tail.id, tail.next_row, rows, max(seq_nums), [Run(run.next_position, rows, True)], body)
+    with store.write() as connection:
+        connection.execute(tables.segment.insert(), {**row, "body": bytes(body), "path": None})
+    run.next_position += 1
+    tail.next_row += rows
+    tail.inline_rows += rows
+    tail.inline_size += len(body)
+    tail.last_seq_num = max(tail.last_seq_num, *seq_nums)
+    if tail.inline_rows >= ROWS_TO_A_FILE or tail.inline_size >= BYTES_TO_A_FILE:
+        _settle(store, tail)
+
+
+def _is_there(store: Store, tail: Tail, doc: Doc) -> bool:
+    """Whether the same event is recorded; another one of its seq_num is refused, unless it was taken again later."""
+    known = list(_events_of(store, tail, doc["seq_num"]))
+    if any(same(event, doc) for event in known):
+        return True
+    for event in known:
+        judge_event(event, doc)
+    return False
+
+
+def _events_of(store: Store, tail: Tail, seq_num: int) -> Iterator[Doc]:
+    from sqlalchemy import select
+
+    event, segment = tables.event, tables.segment
+    with store.database.read() as connection:
+        bodies = connection.execute(
+            select(event.c.body).where(event.c.descriptor_id == tail.id, event.c.seq_num == seq_num)
+        ).scalars()
+        for body in bodies.all():
+            yield {"descriptor": tail.uid, **decode(body)}
+        held = connection.execute(
+            select(segment.c.body, segment.c.path)
+            .where(segment.c.descriptor_id == tail.id, segment.c.last_seq_num >= seq_num)
+            .order_by(segment.c.first)
+        )
+        for body, path in held:
+            found = Segment(body if path is None else store.files.open(path))
+            numbers = scalars(found.page(tail.uid)["seq_num"])
+            for row, number in enumerate(numbers):
+                if number == seq_num:
+                    yield from unpack_event_page(found.page(tail.uid, row, row + 1))
+
+
+def _after_stop(tail: Tail, name: str, doc: Doc) -> InvalidDocument:
+    return InvalidDocument(f"{named(name, doc)} comes after the stop document of run {tail.run.uid}")
+
+
+# -- rows to segments
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A page of events, and where each stood among the documents of the run."""
+
+    first: int
+    page: Doc
+    positions: Sequence[Run]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        page = self.page
+        return tuple(page["data"]), tuple(page["timestamps"]), tuple(page["filled"]) if "filled" in page else None
+
+
+def _settle(store: Store, tail: Tail) -> None:
+    """Make segments of the rows; a full disk is told and keeps nothing from being recorded."""
+    to_file = tail.inline_rows + tail.rows >= ROWS_TO_A_FILE or tail.inline_size + tail.size >= BYTES_TO_A_FILE
+    try:
+        condense(store, tail.id, tail.uid, inline_too=to_file)
+    except NotWritable as error:
+        tell(f"the events of run {tail.run.uid} are recorded and are not yet columns: {error}")
+    with store.database.read() as connection:
+        renewed = load_tail(connection, tail.run, tail.uid)
+    tail.rows, tail.size = renewed.rows, renewed.size
+    tail.inline_rows, tail.inline_size = renewed.inline_rows, renewed.inline_size
+
+
+def seal(store: Store, run_id: int) -> None:
+    """Make segments of all the events of a run that are not in data files yet."""
+    from sqlalchemy import select
+
+    with store.database.read() as connection:
+        found = connection.execute(
+            select(tables.descriptor.c.id, tables.descriptor.c.uid).where(tables.descriptor.c.run_id == run_id)
+        ).all()
+    try:
+        for descriptor_id, uid in found:
+            condense(store, descriptor_id, uid, inline_too=True)
+    except NotWritable as error:
+        tell(f"a finished run is recorded, and its events are not yet sealed: {error}")
+
+
+def condense(store: Store, descriptor_id: int, uid: str, *, inline_too: bool) -> None:
+    """Make segments of single rows, and longer ones of those in the database.
+
+    Files are written first and the database last, in one transaction: killed in between, nothing has changed but that
+    a file is there which nobody refers to.
+
+    Parameters
+    ----------
+    store : Store
+    descriptor_id : int
+    uid : str
+        Of the descriptor.
+    inline_too : bool
+        Whether segments in the database are made into longer ones as well.
+
+    Raises
+    ------
+    NotWritable
+        When there is no room; the events are where they were.
+    """
+    from sqlalchemy import select
+
+    event, segment = tables.event, tables.segment
+    with store.database.read() as connection:
+        rows = connection.execute(
+            select(event.c.row, event.c.position, event.c.body)
+            .where(event.c.descriptor_id == descriptor_id)
+            .order_by(event.c.row)
+        ).all()
+        held: Sequence[Any] = []
+        if inline_too:
+            held = connection.execute(
+                select(segment.c.id, segment.c.first, segment.c.positions, segment.c.body)
+                .where(segment.c.descriptor_id == descriptor_id, segment.c.body.is_not(None))
+                .order_by(segment.c.first)
+            ).all()
+    if not rows and len(held) < 2 and all(len(one.body) < SMALLEST_FILE for one in held):
+        return
+    pieces = list(_pieces_of_rows(uid, rows))
+    for one in held:
+        pieces.append(_Piece(one.first, Segment(one.body).page(uid), decode_positions(one.positions)))
+    pieces.sort(key=lambda piece: piece.first)
+    made = list(_segments(store, descriptor_id, pieces, final=inline_too))
+    try:
+        with store.write() as connection:
+            gone = 0
+            if rows:
+                gone = connection.execute(
+                    event.delete().where(event.c.descriptor_id == descriptor_id, event.c.row <= rows[-1].row)
+                ).rowcount
+            if held:
+                gone += connection.execute(segment.delete().where(segment.c.id.in_([one.id for one in held]))).rowcount
+            if gone != len(rows) + len(held):
+                raise _Overtaken
+            connection.execute(segment.insert(), made)
+    except _Overtaken:
+        for row in made:
+            if row["path"] is not None:
+                store.files.delete(row["path"])
+
+
+class _Overtaken(Exception):
+    """Another process made segments of the same rows."""
+
+
+def _pieces_of_rows(uid: str, rows: Iterable[Any]) -> Iterator[_Piece]:
+    growing = GrowingEvents(uid)
+    firsts: list[int] = []
+    positions: list[int] = []
+    for row, position, body in rows:
+        growing.add(decode(body))
+        firsts.append(row)
+        positions.append(position)
+    done = 0
+    for page in growing.all_pages():
+        size = page_size(page)
+        yield _Piece(firsts[done], page, list(_singles(positions[done : done + size])))
+        done += size
+
+
+def _singles(positions: list[int]) -> Iterator[Run]:
+    """Positions of single events as runs of consecutive ones."""
+    for _, group in groupby(enumerate(positions), key=lambda pair: pair[1] - pair[0]):
+        members = [position for _, position in group]
+        yield Run(members[0], len(members), False)
+
+
+def _segments(store: Store, descriptor_id: int, pieces: list[_Piece], *, final: bool) -> Iterator[dict[str, Any]]:
+    for _, group in groupby(pieces, key=lambda piece: piece.shape):
+        for some in _at_most(list(group)):
+            pages = [piece.page for piece in some]
+            body = encode_segment(pages, compression="zstd" if final else "lz4")
+            last = max(int(max(scalars(page["seq_num"]))) for page in pages)
+            runs = [run for piece in some for run in piece.positions]
+            row = _segment_row(descriptor_id, some[0].first, sum(map(page_size, pages)), last, runs, body)
+            if len(body) < SMALLEST_FILE or (not final and len(body) < BYTES_AT_MOST // 2):
+                yield {**row, "body": bytes(body), "path": None}
+            else:
+                path = f"{descriptor_id // 1000:06d}/{descriptor_id}/{some[0].first}-{secrets.token_hex(4)}.arrow"
+                store.files.write(path, body)
+                yield {**row, "body": None, "path": path}
+
+
+def _at_most(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
+    """Pieces in groups that end where one would hold too many rows, or where rows are missing in between."""
+    group: list[_Piece] = []
+    rows = 0
+    for piece in pieces:
+        size = page_size(piece.page)
+        if group and (rows + size > ROWS_TO_A_FILE or piece.first != group[0].first + rows):
+            yield group
+            group, rows = [], 0
+        group.append(piece)
+        rows += size
+    if group:
+        yield group
+
+
+def _segment_row(
+    descriptor_id: int, first: int, rows: int, last_seq_num: int, positions: Sequence[Run], body: Any
+) -> dict[str, Any]:
+    return {
+        "descriptor_id": descriptor_id,
+        "first": first,
+        "rows": rows,
+        "last_seq_num": last_seq_num,
+        "positions": encode_positions(positions),
+        "size": len(body),
+        "checksum": f"{zlib.crc32(body):08x}",
+    }

@@ -1,0 +1,267 @@
+"""Recording into a store: each document is checked, given its place, and written before `insert` returns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from databroker_like.codecs import decode, encode
+from databroker_like.core._belonging import belongs_to, named
+from databroker_like.core._columns import scalars
+from databroker_like.core._identity import same
+from databroker_like.core._validation import validate
+from databroker_like.errors import Conflict, InvalidDocument, listed
+from databroker_like.store import _schema as tables
+from databroker_like.store._growth import Tail, insert_event, insert_page, seal
+from databroker_like.store._open_runs import OpenRun, OpenRuns
+from databroker_like.store._terms import index_run, index_stop
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from databroker_like.store._store import Store
+
+__all__ = ["StoreSink"]
+
+Doc = Mapping[str, Any]
+
+
+class StoreSink:
+    """The `RunSink` of a store.
+
+    Parameters
+    ----------
+    store : Store
+    checked : bool
+        Whether documents are checked against their schemas. False takes documents of old runs as they are, which
+        today's schemas may not allow; True by default.
+    """
+
+    def __init__(self, store: Store, *, checked: bool = True) -> None:
+        self._store = store
+        self._checked = checked
+        self._runs = OpenRuns(store.database)
+        self._single: Connection | None = None
+        self._lock = threading.RLock()
+
+    def insert(self, name: str, doc: Doc) -> None:
+        """Record one document; see `RunSink`."""
+        if self._checked:
+            validate(name, doc)
+        with self._lock:
+            try:
+                self._take(name, doc)
+            except _again():
+                # Another process recorded into the same run: what is known of it is not so any more.
+                self._runs.forget()
+                self._take(name, doc)
+
+    def close(self) -> None:
+        """Release the connections; runs without a stop document stay readable as they are."""
+        with self._lock:
+            self._let_go()
+            self._runs.forget()
+
+    def _let_go(self) -> None:
+        if self._single is not None:
+            self._single.close()
+            self._single = None
+
+    # -- one document
+
+    def _take(self, name: str, doc: Doc) -> None:
+        self._store.prepare()
+        if name == "event":
+            self._event(doc)
+        elif name == "event_page":
+            self._event_page(doc)
+        elif name == "start":
+            self._start(doc)
+        elif name in ("datum", "datum_page"):
+            self._datums(name, doc)
+        else:
+            self._document(name, doc)
+
+    def _start(self, doc: Doc) -> None:
+        uid = doc["uid"]
+        run = self._runs.run(uid)
+        if run is not None:
+            self._compare(run, "start", uid, doc)
+            return
+        body, time = encode(doc), float(doc["time"])
+        with self._write() as connection:
+            run_id = connection.execute(
+                tables.run.insert().values(uid=uid, time=time, start=body).returning(tables.run.c.id)
+            ).scalar_one()
+            connection.execute(
+                tables.document.insert(), {"run_id": run_id, "position": 0, "name": "start", "uid": uid, "body": body}
+            )
+            index_run(connection, run_id, time, doc, None)
+        self._runs.add(OpenRun(run_id, uid, time, next_position=1))
+
+    def _document(self, name: str, doc: Doc) -> None:
+        run = self._run_of(name, doc)
+        if self._compare(run, name, doc["uid"], doc):
+            return
+        self._refuse_after_stop(run, name, doc)
+        body = encode(doc)
+        tail = None
+        with self._write(forced=name == "stop") as connection:
+            connection.execute(
+                tables.document.insert(),
+                {"run_id": run.id, "position": run.next_position, "name": name, "uid": doc["uid"], "body": body},
+            )
+            if name == "descriptor":
+                descriptor_id = connection.execute(
+                    tables.descriptor.insert()
+                    .values(run_id=run.id, uid=doc["uid"], stream=doc.get("name", ""))
+                    .returning(tables.descriptor.c.id)
+                ).scalar_one()
+                tail = Tail(run, descriptor_id, doc["uid"])
+            elif name == "stop":
+                connection.execute(tables.run.update().where(tables.run.c.id == run.id).values(stop=body))
+                index_stop(connection, run.id, run.time, doc)
+        run.next_position += 1
+        self._runs.own(run, name, doc["uid"], tail)
+        if name == "stop":
+            run.is_finished = True
+            self._seal(run)
+            self._runs.put_by(run)
+
+    def _datums(self, name: str, doc: Doc) -> None:
+        run = self._run_of(name, doc)
+        ids = [doc["datum_id"]] if name == "datum" else list(scalars(doc["datum_id"]))
+        known = self._known_datums(run, ids)
+        if known:
+            new = [row for row, datum_id in enumerate(ids) if datum_id not in known]
+            for row, datum_id in enumerate(ids):
+                kwargs = _datum_kwargs(name, doc, row)
+                if datum_id in known and not same(known[datum_id], {"resource": doc["resource"], "kwargs": kwargs}):
+                    raise Conflict(f"run {run.uid} holds another datum {datum_id!r} already; this one is not recorded")
+            if not new:
+                return
+            doc = {
+                "resource": doc["resource"],
+                "datum_id": [ids[row] for row in new],
+                "datum_kwargs": {k: [scalars(v)[row] for row in new] for k, v in doc["datum_kwargs"].items()},
+            }
+            ids = doc["datum_id"]
+        self._refuse_after_stop(run, name, doc)
+        position = run.next_position
+        with self._write() as connection:
+            connection.execute(
+                tables.datum.insert(),
+                {
+                    "run_id": run.id,
+                    "position": position,
+                    "name": name,
+                    "resource": doc["resource"],
+                    "body": encode(doc),
+                },
+            )
+            if ids:
+                connection.execute(
+                    tables.datum_id.insert(), [{"run_id": run.id, "datum_id": i, "position": position} for i in ids]
+                )
+        run.next_position += 1
+
+    def _known_datums(self, run: OpenRun, ids: list[str]) -> dict[str, Any]:
+        """What is there already of some datums."""
+        from sqlalchemy import select
+
+        found: dict[str, Any] = {}
+        if len(set(ids)) != len(ids):
+            raise InvalidDocument(f"a datum page of run {run.uid} has one datum_id twice; it is not recorded")
+        table, names = tables.datum, tables.datum_id
+        with self._store.database.read() as connection:
+            for begin in range(0, len(ids), 500):
+                some = ids[begin : begin + 500]
+                rows = connection.execute(
+                    select(names.c.datum_id, table.c.name, table.c.body)
+                    .join(table, (table.c.run_id == names.c.run_id) & (table.c.position == names.c.position))
+                    .where(names.c.run_id == run.id, names.c.datum_id.in_(some))
+                )
+                for datum_id, name, body in rows:
+                    doc = decode(body)
+                    row = 0 if name == "datum" else list(scalars(doc["datum_id"])).index(datum_id)
+                    found[datum_id] = {"resource": doc["resource"], "kwargs": _datum_kwargs(name, doc, row)}
+        return found
+
+    def _event(self, doc: Doc) -> None:
+        tail = self._tail_of("event", doc)
+        if self._single is None:
+            self._single = self._store.single()
+        with self._store.database.errors("be written"):
+            insert_event(self._single, self._store, tail, doc)
+
+    def _event_page(self, doc: Doc) -> None:
+        insert_page(self._store, self._tail_of("event_page", doc), doc)
+
+    # -- which run
+
+    def _tail_of(self, name: str, doc: Doc) -> Tail:
+        uid = doc["descriptor"]
+        tail = self._runs.tail(uid)
+        if tail is None:
+            raise _belongs_nowhere(name, doc, "descriptor", uid, self._runs.uids)
+        return tail
+
+    def _run_of(self, name: str, doc: Doc) -> OpenRun:
+        kind, uid = belongs_to(name, doc)
+        if kind == "run":
+            run = self._runs.run(uid)
+        elif kind == "the only run":
+            run = self._runs.only()
+        else:
+            run = self._runs.owner(kind, uid)
+        if run is None:
+            raise _belongs_nowhere(name, doc, kind, uid, self._runs.uids)
+        return run
+
+    def _compare(self, run: OpenRun, name: str, uid: str, doc: Doc) -> bool:
+        """Whether the same document is there; a different one of its identity is refused."""
+        from sqlalchemy import select
+
+        table = tables.document
+        query = select(table.c.body).where(table.c.run_id == run.id, table.c.name == name)
+        if name != "stop":  # there is one to a run
+            query = query.where(table.c.uid == uid)
+        with self._store.database.read() as connection:
+            body = connection.execute(query.limit(1)).scalar_one_or_none()
+        if body is None:
+            return False
+        if not same(decode(body), doc):
+            raise Conflict(f"run {run.uid} holds another {named(name, doc)} already; this one is not recorded")
+        return True
+
+    def _refuse_after_stop(self, run: OpenRun, name: str, doc: Doc) -> None:
+        if run.is_finished:
+            raise InvalidDocument(f"{named(name, doc)} comes after the stop document of run {run.uid}")
+
+    # -- writing
+
+    def _write(self, *, forced: bool = False) -> Any:
+        return self._store.write(forced=forced)
+
+    def _seal(self, run: OpenRun) -> None:
+        """The events of a finished run become files; when that cannot be, they are where they were."""
+        seal(self._store, run.id)
+
+
+def _datum_kwargs(name: str, doc: Doc, row: int) -> dict[str, Any]:
+    kwargs = doc["datum_kwargs"]
+    return dict(kwargs) if name == "datum" else {key: scalars(column)[row] for key, column in kwargs.items()}
+
+
+def _belongs_nowhere(name: str, doc: Doc, kind: str, uid: str, known: Callable[[], list[str]]) -> InvalidDocument:
+    return InvalidDocument(
+        f"{named(name, doc)} belongs to {kind} {uid!r}, which is in no run that is being recorded; "
+        f"these are: {listed(known())}. Insert the documents of a run in order, from its start"
+    )
+
+
+def _again() -> type[Exception]:
+    from sqlalchemy.exc import IntegrityError
+
+    return IntegrityError
