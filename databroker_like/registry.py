@@ -23,6 +23,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "catalog": "databroker_like.core._yaml:builtin_catalog",
         "open_catalog": "databroker_like.core._yaml:open_catalog",
         "temp": "databroker_like.drivers.msgpack:temp",
+        "v1.Broker": "databroker_like.v1:Broker",
         "v2.Broker": "databroker_like.v2:Broker",
     }
 )

@@ -109,6 +109,7 @@ class Broker(CatalogBase):
         self._runs: RunsHeld[BlueskyRun] = RunsHeld()
         self._collection: RunCollection | None = None
         self._sink: RunSink | None = None
+        self._v1: Any = None
         super().__init__(**kwargs)
 
     def _make_collection(self) -> RunCollection:
@@ -181,8 +182,10 @@ class Broker(CatalogBase):
 
     @property
     def v1(self) -> Any:
-        """Version 1 of the API, which this release does not offer."""
-        raise NotOffered("version 1 of the Broker API is not part of this release; this object is version 2 of it")
+        """Version 1 of the API on the same runs; the same object each time, with its filters and aliases."""
+        if self._v1 is None:
+            self._v1 = registry.load("v1.Broker")(self)
+        return self._v1
 
     @property
     def v2(self) -> Broker:

@@ -367,10 +367,11 @@ def test_auth_of_old_files_is_dropped_and_shells_are_refused():
         v2.Broker(root_map={"/old": "{{shell(ls)}}"})
 
 
-def test_the_two_versions_of_the_api_are_told_apart(three):
+def test_each_version_of_the_api_leads_to_the_other(three):
     assert three.v2 is three
-    with pytest.raises(NotOffered, match="version 1"):
-        _ = three.v1
+    assert three.v1 is three.v1
+    assert three.v1.v2 is three
+    assert three.search({}).v1 is not three.v1
 
 
 # -- recording

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -44,12 +44,21 @@ class Flow:
         ``"yes"``, ``"no"``, ``"delayed"``, or a filler of the caller's own.
     descriptors : sequence of Descriptor, optional
         Those whose events are wanted; all by default.
+    keys : container of str, optional
+        The data keys to fill; all by default. A filler of the caller's own fills what it fills.
     """
 
-    def __init__(self, header: Header, fill: Any, descriptors: Sequence[Descriptor] | None = None) -> None:
+    def __init__(
+        self,
+        header: Header,
+        fill: Any,
+        descriptors: Sequence[Descriptor] | None = None,
+        keys: Container[str] | None = None,
+    ) -> None:
         self.header = header
         self.source = header.source
         self.fill = fill
+        self._keys = keys
         self.descriptors = list(header.descriptors if descriptors is None else descriptors)
         self._external = {
             descriptor["uid"]: [
@@ -115,6 +124,7 @@ class Flow:
 
     def _pages(self, descriptor: Descriptor, filling: _Filling) -> Iterator[Doc]:
         keys = self._external[descriptor["uid"]]
+        wanted = keys if self._keys is None else [key for key in keys if key in self._keys]
         done = 0
         for page in self.source.get_event_pages(descriptor["uid"]):
             rows = page_size(page)
@@ -126,7 +136,7 @@ class Flow:
             for key in keys:
                 if key in page["data"]:
                     self._announce(page, key)
-            yield filling.fill(descriptor, page, keys, done)
+            yield filling.fill(descriptor, page, wanted, done)
             done += rows
 
     def _announce(self, page: Doc, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Small helpers that need nothing else of the package."""
+"""Where catalog YAML files are looked for."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from databroker_like import utils
+from databroker_like.utils import _search_path
 
 
 @pytest.fixture(autouse=True)
@@ -12,7 +13,7 @@ def nothing_configured(monkeypatch, tmp_path):
     for name in ("INTAKE_PATH", "INTAKE_CATALOG_PATH", "CONDA_PREFIX", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
-    monkeypatch.setattr(utils, "_noticed", set())
+    monkeypatch.setattr(_search_path, "_noticed", set())
 
 
 def test_the_first_two_are_the_user_and_the_environment(monkeypatch, tmp_path):
@@ -32,7 +33,7 @@ def test_it_agrees_with_intake_where_intake_can_tell(monkeypatch, tmp_path):
 
 
 def test_outside_any_environment_the_site_is_searched_without_asking_distutils(monkeypatch):
-    monkeypatch.setattr(utils.shutil, "which", lambda name: None)
+    monkeypatch.setattr(_search_path.shutil, "which", lambda name: None)
     monkeypatch.setitem(sys.modules, "distutils", None)
     assert utils.catalog_search_path()[1].endswith("intake")
 
@@ -40,7 +41,7 @@ def test_outside_any_environment_the_site_is_searched_without_asking_distutils(m
 def test_the_prefix_of_a_conda_that_is_not_activated_is_searched(monkeypatch):
     import intake.catalog.default
 
-    monkeypatch.setattr(utils.shutil, "which", lambda name: "/opt/conda/bin/conda")
+    monkeypatch.setattr(_search_path.shutil, "which", lambda name: "/opt/conda/bin/conda")
     monkeypatch.setattr(intake.catalog.default, "conda_prefix", lambda: "/opt/conda")
     assert utils.catalog_search_path()[1] == "/opt/conda/share/intake"
     monkeypatch.setattr(intake.catalog.default, "conda_prefix", lambda: False)
