@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from databroker_like.core._pages import unpack_event_page
 from databroker_like.core._tell import tell
 from databroker_like.errors import InvalidDocument, NotWritable
 from databroker_like.store import _schema as tables
+from databroker_like.store._places import ROWS, of_descriptor, row_of
 from databroker_like.store._positions import Run, decode_positions, encode_positions
 from databroker_like.store._segment import Segment, encode_segment
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from databroker_like.store._store import Store
 
-__all__ = ["OpenRun", "Tail", "insert_event", "insert_page", "load_tail", "next_position", "seal"]
+__all__ = ["INSERT_EVENT", "OpenRun", "Tail", "insert_event", "insert_page", "load_tail", "next_position", "seal"]
 
 Doc = Mapping[str, Any]
 
@@ -105,9 +106,7 @@ def next_position(connection: Connection, run_id: int) -> int:
     of_run = select(tables.descriptor.c.id).where(tables.descriptor.c.run_id == run_id)
     for (descriptor_id,) in connection.execute(of_run):
         event, segment = tables.event, tables.segment
-        found = connection.execute(
-            select(func.max(event.c.position)).where(event.c.descriptor_id == descriptor_id)
-        ).scalar()
+        found = connection.execute(select(func.max(event.c.position)).where(of_descriptor(descriptor_id))).scalar()
         last = max(last, -1 if found is None else found)
         packed = connection.execute(
             select(segment.c.positions)
@@ -130,8 +129,8 @@ def load_tail(connection: Connection, run: OpenRun, uid: str) -> Tail:
     ).scalar_one()
     rows, last_row, last_event, size = connection.execute(
         select(
-            func.count(), func.max(event.c.row), func.max(event.c.seq_num), func.sum(func.length(event.c.body))
-        ).where(event.c.descriptor_id == descriptor_id)
+            func.count(), func.max(event.c.place), func.max(event.c.seq_num), func.sum(func.length(event.c.body))
+        ).where(of_descriptor(descriptor_id))
     ).one()
     end, last_segment = connection.execute(
         select(func.max(segment.c.first + segment.c.rows), func.max(segment.c.last_seq_num)).where(
@@ -147,7 +146,7 @@ def load_tail(connection: Connection, run: OpenRun, uid: str) -> Tail:
         run,
         descriptor_id,
         uid,
-        next_row=max(-1 if last_row is None else last_row, (end or 0) - 1) + 1,
+        next_row=max(-1 if last_row is None else row_of(last_row), (end or 0) - 1) + 1,
         last_seq_num=max(-1 if last_event is None else last_event, -1 if last_segment is None else last_segment),
         rows=rows,
         size=int(size or 0),
@@ -159,13 +158,13 @@ def load_tail(connection: Connection, run: OpenRun, uid: str) -> Tail:
 # -- taking events
 
 
-def insert_event(connection: Connection, store: Store, tail: Tail, doc: Doc) -> None:
+def insert_event(insert: Callable[..., None], store: Store, tail: Tail, doc: Doc) -> None:
     """Record one event, unless the same is there.
 
     Parameters
     ----------
-    connection : sqlalchemy.Connection
-        One on which each statement is a transaction of its own.
+    insert : callable
+        ``(place, position, seq_num, body)``: writes one row of `INSERT_EVENT` in a transaction of its own.
     """
     seq_num = doc["seq_num"]
     if seq_num <= tail.last_seq_num and _is_there(store, tail, doc):
@@ -174,26 +173,18 @@ def insert_event(connection: Connection, store: Store, tail: Tail, doc: Doc) -> 
     if run.is_finished:
         raise _after_stop(tail, "event", doc)
     body = encode({key: value for key, value in doc.items() if key != "descriptor"})
-    connection.execute(
-        _INSERT_EVENT,
-        {
-            "descriptor_id": tail.id,
-            "row": tail.next_row,
-            "position": run.next_position,
-            "seq_num": seq_num,
-            "body": body,
-        },
-    )
+    insert(tail.id * ROWS + tail.next_row, run.next_position, seq_num, body)
     run.next_position += 1
     tail.next_row += 1
     tail.rows += 1
     tail.size += len(body)
-    tail.last_seq_num = max(tail.last_seq_num, seq_num)
+    if seq_num > tail.last_seq_num:
+        tail.last_seq_num = seq_num
     if tail.rows >= EVENTS_AT_MOST or tail.size >= BYTES_AT_MOST:
         _settle(store, tail)
 
 
-_INSERT_EVENT = tables.event.insert()
+INSERT_EVENT = tables.event.insert()
 
 
 def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
@@ -205,9 +196,9 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
         events = list(unpack_event_page(doc))
         new = [event for event in events if not _is_there(store, tail, event)]
         if len(new) != len(events):
-            for event in new:
-                with store.alone() as connection:
-                    insert_event(connection, store, tail, event)
+            with store.alone(INSERT_EVENT) as insert:
+                for event in new:
+                    insert_event(insert, store, tail, event)
             return
     run = tail.run
     if run.is_finished:
@@ -242,7 +233,7 @@ def _events_of(store: Store, tail: Tail, seq_num: int) -> Iterator[Doc]:
     event, segment = tables.event, tables.segment
     with store.database.read() as connection:
         bodies = connection.execute(
-            select(event.c.body).where(event.c.descriptor_id == tail.id, event.c.seq_num == seq_num)
+            select(event.c.body).where(of_descriptor(tail.id), event.c.seq_num == seq_num)
         ).scalars()
         for body in bodies.all():
             yield {"descriptor": tail.uid, **decode(body)}
@@ -333,9 +324,9 @@ def condense(store: Store, descriptor_id: int, uid: str, *, inline_too: bool) ->
     event, segment = tables.event, tables.segment
     with store.database.read() as connection:
         rows = connection.execute(
-            select(event.c.row, event.c.position, event.c.body)
-            .where(event.c.descriptor_id == descriptor_id)
-            .order_by(event.c.row)
+            select(event.c.place, event.c.position, event.c.body)
+            .where(of_descriptor(descriptor_id))
+            .order_by(event.c.place)
         ).all()
         held: Sequence[Any] = []
         if inline_too:
@@ -356,7 +347,7 @@ def condense(store: Store, descriptor_id: int, uid: str, *, inline_too: bool) ->
             gone = 0
             if rows:
                 gone = connection.execute(
-                    event.delete().where(event.c.descriptor_id == descriptor_id, event.c.row <= rows[-1].row)
+                    event.delete().where(of_descriptor(descriptor_id, 0, row_of(rows[-1].place) + 1))
                 ).rowcount
             if held:
                 gone += connection.execute(segment.delete().where(segment.c.id.in_([one.id for one in held]))).rowcount
@@ -377,9 +368,9 @@ def _pieces_of_rows(uid: str, rows: Iterable[Any]) -> Iterator[_Piece]:
     growing = GrowingEvents(uid)
     firsts: list[int] = []
     positions: list[int] = []
-    for row, position, body in rows:
+    for place, position, body in rows:
         growing.add(decode(body))
-        firsts.append(row)
+        firsts.append(row_of(place))
         positions.append(position)
     done = 0
     for page in growing.all_pages():

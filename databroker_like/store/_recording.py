@@ -13,13 +13,12 @@ from databroker_like.core._identity import same
 from databroker_like.core._validation import validate
 from databroker_like.errors import Conflict, InvalidDocument, listed
 from databroker_like.store import _schema as tables
-from databroker_like.store._growth import Tail, insert_event, insert_page, seal
+from databroker_like.store._growth import INSERT_EVENT, Tail, insert_event, insert_page, seal
 from databroker_like.store._open_runs import OpenRun, OpenRuns
 from databroker_like.store._terms import index_run, index_stop
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from databroker_like.store._database import Single
     from databroker_like.store._store import Store
 
 __all__ = ["StoreSink"]
@@ -42,7 +41,7 @@ class StoreSink:
         self._store = store
         self._checked = checked
         self._runs = OpenRuns(store.database)
-        self._single: Connection | None = None
+        self._single: Single | None = None
         self._lock = threading.RLock()
 
     def insert(self, name: str, doc: Doc) -> None:
@@ -71,10 +70,11 @@ class StoreSink:
     # -- one document
 
     def _take(self, name: str, doc: Doc) -> None:
-        self._store.prepare()
         if name == "event":
             self._event(doc)
-        elif name == "event_page":
+            return
+        self._store.prepare()
+        if name == "event_page":
             self._event_page(doc)
         elif name == "start":
             self._start(doc)
@@ -191,9 +191,8 @@ class StoreSink:
     def _event(self, doc: Doc) -> None:
         tail = self._tail_of("event", doc)
         if self._single is None:
-            self._single = self._store.single()
-        with self._store.database.errors("be written"):
-            insert_event(self._single, self._store, tail, doc)
+            self._single = self._store.single(INSERT_EVENT)
+        insert_event(self._single, self._store, tail, doc)
 
     def _event_page(self, doc: Doc) -> None:
         insert_page(self._store, self._tail_of("event_page", doc), doc)

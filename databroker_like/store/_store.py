@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.errors import Invalid, InvalidFile, NotWritable, listed, nearest
 from databroker_like.store import _schema as tables
 from databroker_like.store._data_files import DataFiles
-from databroker_like.store._database import Database
+from databroker_like.store._database import Database, Single
 from databroker_like.store._file_system import network_file_system
 from databroker_like.store._versions import HEAD, VERSIONS
 
@@ -187,15 +187,15 @@ class Store:
         with self.database.write(synchronous=level) as connection:
             yield connection
 
-    def single(self) -> Connection:
-        """A connection on which each statement is a transaction of its own; the caller closes it."""
-        return self.database.single(synchronous="FULL" if self.fsync == "event" else "NORMAL")
+    def single(self, statement: Any) -> Single:
+        """An insertion that is a transaction of its own each time; the caller closes it."""
+        return self.database.single(statement, synchronous="FULL" if self.fsync == "event" else "NORMAL")
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[Connection]:
+    def alone(self, statement: Any) -> Iterator[Single]:
         """`single`, closed at the end."""
-        with contextlib.closing(self.single()) as connection:
-            yield connection
+        with contextlib.closing(self.single(statement)) as insert:
+            yield insert
 
     def close(self) -> None:
         """Close all connections; the store may be used again."""

@@ -13,6 +13,7 @@ from databroker_like.core._pages import slice_pages, unpack_event_page
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NoSuchDocument, NoSuchRun, listed, nearest
 from databroker_like.store import _schema as tables
+from databroker_like.store._places import of_descriptor, row_of
 from databroker_like.store._positions import decode_positions
 from databroker_like.store._segment import Segment
 
@@ -152,7 +153,7 @@ class StoredRun:
         with self.store.database.read() as connection:
             descriptor_id = self._descriptor_id(connection, descriptor_uid)
             sealed = select(func.coalesce(func.sum(segment.c.rows), 0)).where(segment.c.descriptor_id == descriptor_id)
-            single = select(func.count()).select_from(event).where(event.c.descriptor_id == descriptor_id)
+            single = select(func.count()).select_from(event).where(of_descriptor(descriptor_id))
             return int(connection.execute(sealed).scalar_one()) + int(connection.execute(single).scalar_one())
 
     def get_event_pages(self, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterable[Doc]:
@@ -163,17 +164,15 @@ class StoredRun:
         end = None if limit is None else skip + limit
         with self.store.database.read() as connection:
             descriptor_id = self._descriptor_id(connection, descriptor_uid)
-            single = select(event.c.row, event.c.body).where(event.c.descriptor_id == descriptor_id)
+            single = select(event.c.place, event.c.body).where(of_descriptor(descriptor_id, skip, end))
             held = select(segment.c.first, segment.c.rows, segment.c.body, segment.c.path).where(
                 segment.c.descriptor_id == descriptor_id
             )
             if skip:
-                single = single.where(event.c.row >= skip)
                 held = held.where(segment.c.first + segment.c.rows > skip)
             if end is not None:
-                single = single.where(event.c.row < end)
                 held = held.where(segment.c.first < end)
-            singles = connection.execute(single.order_by(event.c.row)).all()
+            singles = connection.execute(single.order_by(event.c.place)).all()
             segments = connection.execute(held.order_by(segment.c.first)).all()
             # Opened while the database still says that they are there.
             opened = [Segment(body if path is None else self.store.files.open(path)) for _, _, body, path in segments]
@@ -287,7 +286,7 @@ class StoredRun:
             found = Segment(body if path is None else self.store.files.open(path))
             yield found.page(uid), decode_positions(positions)
         for position, body in connection.execute(
-            select(event.c.position, event.c.body).where(event.c.descriptor_id == descriptor_id).order_by(event.c.row)
+            select(event.c.position, event.c.body).where(of_descriptor(descriptor_id)).order_by(event.c.place)
         ):
             yield {"descriptor": uid, **decode(body)}, position
 
@@ -295,8 +294,8 @@ class StoredRun:
 def _pages_of_rows(descriptor_uid: str, rows: Iterable[Any]) -> Iterator[tuple[int, Doc]]:
     growing = GrowingEvents(descriptor_uid)
     first = None
-    for row, body in rows:
-        first = row if first is None else first
+    for place, body in rows:
+        first = row_of(place) if first is None else first
         growing.add(decode(body))
     for page in growing.all_pages():
         assert first is not None
