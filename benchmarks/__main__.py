@@ -10,9 +10,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import catalogs, images, imports, report, scalars
+from benchmarks import catalogs, images, imports, report, scalars, store
 
-THEMES = {"imports": imports, "scalars": scalars, "catalogs": catalogs, "images": images}
+THEMES = {"imports": imports, "scalars": scalars, "catalogs": catalogs, "images": images, "store": store}
 
 
 def main() -> None:

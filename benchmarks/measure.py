@@ -27,9 +27,11 @@ class Row:
     limit : float
         What it may cost.
     unit : str
-        ``"CPU-s"``, or ``"times"`` an anchor, or ``"MiB"``.
+        ``"CPU-s"``, or ``"times"`` an anchor, ``"MiB"``, ``"events/CPU-s"``.
     anchor : str
         What it was compared with and what that cost.
+    at_least : bool
+        Whether more is better; False by default.
     """
 
     work: str
@@ -37,10 +39,11 @@ class Row:
     limit: float
     unit: str = "CPU-s"
     anchor: str = ""
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
-        return self.cost <= self.limit
+        return self.cost >= self.limit if self.at_least else self.cost <= self.limit
 
 
 def best_of(times: int, work: Callable[..., Any], *, before: Callable[[], Any] | None = None) -> float:

@@ -16,6 +16,8 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 
 def _number(value: float, unit: str) -> str:
+    if unit.startswith("events"):
+        return f"{value:,.0f} {unit}"
     digits = 3 if unit == "CPU-s" else 2
     return f"{value:.{digits}f} {unit}"
 

@@ -12,6 +12,7 @@ from databroker_like.errors import NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
 from databroker_like.store import _schema as tables
 from databroker_like.store import _search as search
+from databroker_like.store._search_distinct import distinct
 from databroker_like.store._store import Store
 from databroker_like.store._stored_run import StoredRun
 
@@ -65,7 +66,7 @@ class StoreCollection(RunCollection):
         if not self.store.check_version():
             return []
         with self.store.database.read() as connection:
-            return search.distinct(connection, key, query, decode=decode)
+            return distinct(connection, key, query, decode=decode)
 
     def starts(self) -> Mapping[str, Doc]:
         return _Starts(self)

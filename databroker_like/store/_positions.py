@@ -17,14 +17,14 @@ class Run(NamedTuple):
     ----------
     first : int
         The position of the first.
-    count : int
+    events : int
         How many events.
     is_page : bool
         Whether they came as one page, which has one position.
     """
 
     first: int
-    count: int
+    events: int
     is_page: bool
 
     @property
@@ -39,15 +39,15 @@ def encode_positions(runs: Sequence[Run]) -> bytes:
     Examples
     --------
     >>> decode_positions(encode_positions([Run(3, 2, False), Run(5, 1, False), Run(9, 4, True)]))
-    [Run(first=3, count=3, is_page=False), Run(first=9, count=4, is_page=True)]
+    [Run(first=3, events=3, is_page=False), Run(first=9, events=4, is_page=True)]
     """
     joined: list[Run] = []
     for run in runs:
         if joined and not run.is_page and not joined[-1].is_page and run.first == joined[-1].last + 1:
-            joined[-1] = Run(joined[-1].first, joined[-1].count + run.count, False)
+            joined[-1] = Run(joined[-1].first, joined[-1].events + run.events, False)
         else:
             joined.append(run)
-    packed: bytes = msgpack.packb([[run.first, run.count, run.is_page] for run in joined])
+    packed: bytes = msgpack.packb([[run.first, run.events, run.is_page] for run in joined])
     return packed
 
 

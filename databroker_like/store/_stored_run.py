@@ -311,8 +311,8 @@ def _one_by_one(pieces: list[tuple[Any, Any]]) -> Iterator[tuple[int, str, Any]]
             continue
         done = 0
         for run in positions:
-            rows = next(iter(slice_pages(iter([page]), done, run.count)))
-            done += run.count
+            rows = next(iter(slice_pages(iter([page]), done, run.events)))
+            done += run.events
             if run.is_page:
                 yield run.first, "event_page", {key: _plain(value) for key, value in rows.items()}
             else:
