@@ -74,5 +74,8 @@ def _tagged(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "tolist"):
+        if not value.shape:  # a number of numpy's is the number, but for a longdouble
+            item = value.tolist()
+            return repr(item) if hasattr(item, "tolist") else item
         return [str(getattr(value, "dtype", "")), value.tolist()]
     return repr(value)

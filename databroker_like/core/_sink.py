@@ -5,7 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["RunSink"]
+from databroker_like.errors import Invalid, listed, nearest
+
+__all__ = ["FSYNC", "RunSink", "checked_fsync"]
+
+#: When what is recorded is also forced to the disk, so that it survives a power cut.
+FSYNC = ("never", "stop", "event")
+
+
+def checked_fsync(value: Any) -> str:
+    """One of `FSYNC`.
+
+    Parameters
+    ----------
+    value : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Invalid
+        When it is anything else.
+
+    Examples
+    --------
+    >>> checked_fsync("stop")
+    'stop'
+    """
+    if isinstance(value, str) and value in FSYNC:
+        return value
+    near = nearest(value, FSYNC) if isinstance(value, str) else []
+    hint = f"; did you mean {listed(near)}?" if near else ""
+    raise Invalid(
+        f"fsync is {listed(FSYNC)}, which is when what is recorded is forced to the disk; it cannot be {value!r}{hint}"
+    )
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from databroker_like.core._collection import RunCollection
-from databroker_like.core._sink import RunSink
+from databroker_like.core._sink import RunSink, checked_fsync
 from databroker_like.drivers._file_log import FileLogs
 from databroker_like.drivers._files import FileCollection
 from databroker_like.drivers._format import FileFormat
@@ -34,9 +34,11 @@ class FileCatalog(Broker):
         filler_class: Any = "event_model.Filler",
         query: Any = None,
         transforms: Mapping[str, Any] | None = None,
+        fsync: str = "stop",
         **kwargs: Any,
     ) -> None:
         self.paths = _as_list(paths)
+        self._fsync = checked_fsync(fsync)
         super().__init__(
             handler_registry=handler_registry,
             root_map=root_map,
@@ -64,7 +66,7 @@ class FileCatalog(Broker):
     def _make_sink(self) -> RunSink:
         collection = self.collection
         assert isinstance(collection, FileCollection)
-        return Recorder(FileLogs(collection))
+        return Recorder(FileLogs(collection, self._fsync))
 
 
 def _as_list(paths: Any) -> list[str]:

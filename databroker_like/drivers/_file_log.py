@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from databroker_like.core._belonging import named
 from databroker_like.drivers._files import FileCollection
-from databroker_like.drivers._format import FileFormat, open_file
+from databroker_like.drivers._format import FileFormat, Reader, open_file
+from databroker_like.drivers._places import Place
 from databroker_like.errors import Conflict, InvalidDocument, InvalidFile, NoSuchRun, NotWritable
 
 __all__ = ["FileLog", "FileLogs"]
@@ -25,10 +27,13 @@ class FileLogs:
     Parameters
     ----------
     collection : FileCollection
+    fsync : {"never", "stop", "event"}
+        When what was written is also forced to the disk; see `FileLog`.
     """
 
-    def __init__(self, collection: FileCollection) -> None:
+    def __init__(self, collection: FileCollection, fsync: str = "stop") -> None:
         self._collection = collection
+        self._fsync = fsync
 
     def _folder(self) -> str:
         suffix = self._collection.format.suffix
@@ -49,7 +54,7 @@ class FileLogs:
         folder = self._folder()
         path = os.path.join(folder, uid + self._collection.format.suffix)
         try:
-            os.makedirs(folder, exist_ok=True)
+            holders = _make_folder(folder)
         except OSError as error:
             raise _not_writable(folder, error) from error
         try:
@@ -62,14 +67,22 @@ class FileLogs:
             descriptor = _open(path)  # a recorder died before it had written the start document
         except OSError as error:
             raise _not_writable(path, error) from error
-        return FileLog(path, self._collection.format, descriptor)
+        log = FileLog(path, self._collection.format, descriptor, fsync=self._fsync)
+        if self._fsync != "never":
+            try:
+                for holder in holders:
+                    _sync_folder(holder)
+            except OSError as error:
+                log.discard()
+                raise _not_writable(path, error) from error
+        return log
 
     def find(self, uid: str) -> FileLog | None:
         if not self._collection.has(uid):
             return None
         path = self._collection.path_of(uid)
         try:
-            return FileLog(path, self._collection.format, _open(path))
+            return FileLog(path, self._collection.format, _open(path), fsync=self._fsync)
         except NotWritable:  # enough to see whether a document is there already
             return FileLog(path, self._collection.format, os.open(path, os.O_RDONLY | _CLOEXEC), can_append=False)
 
@@ -94,39 +107,66 @@ class FileLog:
         The open file.
     can_append : bool
         Whether it is open for writing.
+    fsync : {"never", "stop", "event"}
+        A document that is written survives the death of the process, and with "event" also a power cut; with "stop"
+        a run does, from its stop document on.
     """
 
-    def __init__(self, path: str, file_format: FileFormat, descriptor: int, can_append: bool = True) -> None:
+    def __init__(
+        self, path: str, file_format: FileFormat, descriptor: int, can_append: bool = True, fsync: str = "never"
+    ) -> None:
         self.path = path
         self._format = file_format
         self._descriptor = descriptor
         self._can_append = can_append
+        self._fsync = fsync
         self._is_closed = False
         self._end = 0
         self._size = 0
         self._lead = b""
+        self._listed: list[tuple[str, Doc]] = []
+        self._is_begun = False
 
-    def replay(self) -> Iterator[tuple[Any, str, Doc]]:
+    def replay(self, since: int = 0) -> Iterator[tuple[Place, str, Doc]]:
+        if self._listed:
+            for number, (name, doc) in enumerate(self._listed[since:], since):
+                yield (number, 1), name, doc
+        elif self._is_begun:
+            yield from self._read(self._format.reader(self.path, since))
+        else:
+            yield from self._begin()
+
+    def _read(self, reader: Reader) -> Iterator[tuple[Place, str, Doc]]:
+        try:
+            for name, doc in reader:
+                if reader.can_append:
+                    yield reader.span, name, doc
+                else:  # there is no place in it to read from again, so it is kept as it is
+                    self._listed.append((name, doc))
+                    yield (len(self._listed) - 1, 1), name, doc
+        except InvalidFile as error:
+            raise Conflict(f"{self.path} cannot be continued: {error}; move it away") from error
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
+
+    def _begin(self) -> Iterator[tuple[Place, str, Doc]]:
+        self._is_begun = True
         self._size = os.fstat(self._descriptor).st_size
         reader = self._format.reader(self.path)
         starts = 0
-        try:
-            for name, doc in reader:
-                starts += name == "start"
-                # A list that cannot be appended to is kept as it is; else the place is enough.
-                yield ((name, doc) if not reader.can_append else reader.span), name, doc
-        except InvalidFile as error:
-            raise Conflict(f"{self.path} cannot be continued: {error}; move it away") from error
+        for place, name, doc in self._read(reader):
+            starts += name == "start"
+            yield place, name, doc
         self._end = reader.offset
         self._can_append = self._can_append and starts == 1 and reader.can_append
         ending = os.pread(self._descriptor, 1, self._end - 1) if self._end and self._can_append else b""
         if ending and not ending.endswith(self._format.separator):
             self._lead = self._format.separator
 
-    def append(self, name: str, doc: Doc) -> Any:
+    def append(self, name: str, doc: Doc) -> Place:
         raw = self._format.encode(name, doc)
         if not self._can_append:
-            raise NotWritable(f"{self.path} cannot be appended to; {name} {doc.get('uid', '')!r} is not recorded")
+            raise NotWritable(f"{self.path} cannot be appended to; {named(name, doc)} is not recorded")
         status = os.fstat(self._descriptor)
         if not status.st_nlink:
             raise NotWritable(f"{self.path} was deleted while it was recorded into; begin the run again")
@@ -138,12 +178,15 @@ class FileLog:
             view = memoryview(self._lead + raw)
             while view:
                 view = view[os.write(self._descriptor, view) :]
+            if self._fsync == "event" or (self._fsync == "stop" and name == "stop"):
+                os.fsync(self._descriptor)
         except OSError as error:
             self._size = self._take_back()
             raise _not_writable(self.path, error) from error
         begin = self._end + len(self._lead)
         self._size = self._end = begin + len(raw)
         self._lead = b""
+        self._is_begun = True
         return begin, len(raw)
 
     def _take_back(self) -> int:
@@ -152,10 +195,10 @@ class FileLog:
             os.ftruncate(self._descriptor, self._end)
         return os.fstat(self._descriptor).st_size
 
-    def at(self, place: Any) -> tuple[str, Doc]:
-        if isinstance(place[0], str):
-            return place
+    def at(self, place: Place) -> tuple[str, Doc]:
         begin, size = place
+        if self._listed:
+            return self._listed[begin]
         return self._format.decode(os.pread(self._descriptor, size, begin))
 
     def as_kept(self, name: str, doc: Doc) -> Doc:
@@ -187,6 +230,30 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_APPEND | _CLOEXEC)
     except OSError as error:
         raise _not_writable(path, error) from error
+
+
+def _make_folder(folder: str) -> list[str]:
+    """Make a folder; those in which something is new once a file is in it, the innermost first."""
+    holders = [folder]
+    while not os.path.isdir(holders[-1]):
+        above = os.path.dirname(os.path.abspath(holders[-1]))
+        if above == holders[-1]:
+            break
+        holders.append(above)
+    os.makedirs(folder, exist_ok=True)
+    return holders
+
+
+def _sync_folder(folder: str) -> None:
+    """Force to the disk which files a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY | _CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has nothing to force
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _is_blank(path: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from databroker_like.core._collection import RunCollection
 from databroker_like.core._source import RunSource
+from databroker_like.drivers._places import Place
 from databroker_like.drivers._runs import DecodedRun, RunData, RunsBuilder
 from databroker_like.errors import NoSuchRun, listed, nearest
 
@@ -131,10 +132,10 @@ class MemoryLog:
         self._uid = uid
         self._documents = documents
 
-    def replay(self) -> Iterator[tuple[int, str, Doc]]:
-        return ((place, name, doc) for place, (name, doc) in enumerate(self._documents))
+    def replay(self, since: int = 0) -> Iterator[tuple[Place, str, Doc]]:
+        return (((place, 1), *self._documents[place]) for place in range(since, len(self._documents)))
 
-    def append(self, name: str, doc: Doc) -> int:
+    def append(self, name: str, doc: Doc) -> Place:
         kept = copy.deepcopy(dict(doc))  # whoever sent it may change it afterwards
         self._documents.append((name, kept))
         if name == "start":
@@ -145,10 +146,10 @@ class MemoryLog:
                 run.stop = kept
             run._documents = _Recorded(self._documents)
             run._data = None
-        return len(self._documents) - 1
+        return len(self._documents) - 1, 1
 
-    def at(self, place: int) -> tuple[str, Doc]:
-        return self._documents[place]
+    def at(self, place: Place) -> tuple[str, Doc]:
+        return self._documents[place[0]]
 
     def as_kept(self, name: str, doc: Doc) -> Doc:
         return doc

@@ -29,6 +29,9 @@ class BlueskyJSONLCatalog(FileCatalog):
         Only the runs whose start document matches; all by default.
     transforms : dict, optional
         ``"start"``, ``"stop"``, ``"resource"``, ``"descriptor"`` -> function that mends such a document.
+    fsync : {"stop", "event", "never"}
+        When what is recorded is also forced to the disk, so that it survives a power cut: with each stop document, by
+        default; with each document; or when the system sees fit. The death of the process it survives in any case.
     **kwargs
         What every intake catalog takes: ``name``, ``description``, ``metadata``, ...
 

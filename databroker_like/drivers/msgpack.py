@@ -33,6 +33,9 @@ class BlueskyMsgpackCatalog(FileCatalog):
         Only the runs whose start document matches; all by default.
     transforms : dict, optional
         ``"start"``, ``"stop"``, ``"resource"``, ``"descriptor"`` -> function that mends such a document.
+    fsync : {"stop", "event", "never"}
+        When what is recorded is also forced to the disk, so that it survives a power cut: with each stop document, by
+        default; with each document; or when the system sees fit. The death of the process it survives in any case.
     **kwargs
         What every intake catalog takes: ``name``, ``description``, ``metadata``, ...
 
@@ -57,7 +60,7 @@ def temp() -> BlueskyMsgpackCatalog:
         Named ``"temp"``.
     """
     folder = tempfile.mkdtemp(prefix="databroker-like-")
-    catalog = BlueskyMsgpackCatalog(f"{folder}/*.msgpack", name="temp")
+    catalog = BlueskyMsgpackCatalog(f"{folder}/*.msgpack", name="temp", fsync="never")
     # Everything that comes from this catalog (runs, searches) holds its collection.
     weakref.finalize(catalog.collection, shutil.rmtree, folder, ignore_errors=True)
     return catalog
