@@ -30,7 +30,7 @@ class Run(NamedTuple):
     @property
     def last(self) -> int:
         """The position of the last."""
-        return self.first if self.is_page else self.first + self.count - 1
+        return self.first if self.is_page else self.first + self.events - 1
 
 
 def encode_positions(runs: Sequence[Run]) -> bytes:
