@@ -21,6 +21,10 @@ __all__ = ["EXTRAS", "NAMES", "entry_points", "import_path", "load", "require"]
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "catalog": "databroker_like.core._yaml:builtin_catalog",
+        "drivers.jsonl": "databroker_like.drivers.jsonl:BlueskyJSONLCatalog",
+        "drivers.msgpack": "databroker_like.drivers.msgpack:BlueskyMsgpackCatalog",
+        "formats.jsonl": "databroker_like.drivers._json:JSONFormat",
+        "formats.msgpack": "databroker_like.drivers._msgpack:MsgpackFormat",
         "open_catalog": "databroker_like.core._yaml:open_catalog",
         "temp": "databroker_like.drivers.msgpack:temp",
         "v1.Broker": "databroker_like.v1:Broker",
@@ -122,6 +126,12 @@ _TRANSLATED: Mapping[str, str] = MappingProxyType(
     {
         "databroker._drivers.jsonl.BlueskyJSONLCatalog": "databroker_like.drivers.jsonl.BlueskyJSONLCatalog",
         "databroker._drivers.msgpack.BlueskyMsgpackCatalog": "databroker_like.drivers.msgpack.BlueskyMsgpackCatalog",
+        "databroker._drivers.mongo_embedded.BlueskyMongoCatalog": (
+            "databroker_like.drivers.mongo_embedded.BlueskyMongoCatalog"
+        ),
+        "databroker._drivers.mongo_normalized.BlueskyMongoCatalog": (
+            "databroker_like.drivers.mongo_normalized.BlueskyMongoCatalog"
+        ),
         "databroker.in_memory.BlueskyInMemoryCatalog": "databroker_like.drivers.in_memory.BlueskyInMemoryCatalog",
     }
 )
@@ -138,6 +148,8 @@ class _DatabrokerPaths:
         {
             "jsonl": "databroker._drivers.jsonl.BlueskyJSONLCatalog",
             "msgpack": "databroker._drivers.msgpack.BlueskyMsgpackCatalog",
+            "mongo_embedded": "databroker._drivers.mongo_embedded.BlueskyMongoCatalog",
+            "mongo_normalized": "databroker._drivers.mongo_normalized.BlueskyMongoCatalog",
             "in_memory": "databroker.in_memory.BlueskyInMemoryCatalog",
             "run": "databroker.core.BlueskyRun",
             "event_stream": "databroker.core.BlueskyEventStream",

@@ -16,6 +16,14 @@ settings.load_profile("house")
 _XDG = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
 
+def pytest_report_header() -> str:
+    """On what the tests of MongoDB run."""
+    server = os.environ.get("DATABROKER_LIKE_TEST_MONGO")
+    if not server:
+        return "MongoDB: mongomock alone; DATABROKER_LIKE_TEST_MONGO names no server"
+    return f"MongoDB: mongomock and the server at {server.rpartition('@')[2].removeprefix('mongodb://')}"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the caches and settings of the person who runs it; nor do processes it starts."""

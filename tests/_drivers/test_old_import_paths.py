@@ -12,6 +12,8 @@ import pytest
     [
         ("_drivers.jsonl.BlueskyJSONLCatalog", "drivers.jsonl"),
         ("_drivers.msgpack.BlueskyMsgpackCatalog", "drivers.msgpack"),
+        ("_drivers.mongo_embedded.BlueskyMongoCatalog", "drivers.mongo_embedded"),
+        ("_drivers.mongo_normalized.BlueskyMongoCatalog", "drivers.mongo_normalized"),
         ("in_memory.BlueskyInMemoryCatalog", "drivers.in_memory"),
     ],
 )

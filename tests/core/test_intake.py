@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import intake
+import mongomock
 import pytest
 from intake.catalog import Catalog
 from intake.catalog.local import LocalCatalogEntry
@@ -299,7 +300,9 @@ def test_every_sample_catalog_has_no_mistake_and_its_sources_open(path, monkeypa
     monkeypatch.syspath_prepend(str(SAMPLES.parent))
     for name in ("MY_RUNS", "MY_EXPORT"):
         monkeypatch.setenv(name, str(tmp_path))
-    with warnings.catch_warnings():
+    monkeypatch.setenv("MONGO_HOST", "mongomock.test")
+    monkeypatch.setenv("MONGO_PASSWORD", "secret")
+    with warnings.catch_warnings(), mongomock.patch(servers="mongomock.test"):
         warnings.filterwarnings("ignore", "Shell command not executed")
         catalog = open_catalog(path)
         assert list(catalog)

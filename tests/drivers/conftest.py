@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from databroker_like.drivers._mongo_server import close_clients
 from databroker_like.drivers._parsed import PARSED
 
 Documents = list[tuple[str, dict[str, Any]]]
@@ -50,3 +53,47 @@ def settle() -> Callable[[Path], None]:
         time.sleep(0.03)  # the time of the last status change cannot be set
 
     return old
+
+
+@pytest.fixture(params=["mongomock", "server"])
+def mongo(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+    """Gives the URI of a new MongoDB database each time it is called: of mongomock, and of a real server."""
+    yield from _mongo(request.param)
+
+
+@pytest.fixture
+def mongo_server() -> Iterator[Callable[[], str]]:
+    """As `mongo`, of a real server alone."""
+    yield from _mongo("server")
+
+
+@pytest.fixture
+def mongo_mock() -> Iterator[Callable[[], str]]:
+    """As `mongo`, of mongomock alone."""
+    yield from _mongo("mongomock")
+
+
+def _mongo(kind: str) -> Iterator[Callable[[], str]]:
+    import mongomock
+    import pymongo
+
+    server = os.environ.get("DATABROKER_LIKE_TEST_MONGO") if kind == "server" else "mongodb://mongomock.test/"
+    if not server:
+        pytest.skip("DATABROKER_LIKE_TEST_MONGO names no MongoDB server; `make mongo` starts one where it can")
+    base, _, options = server.partition("?")
+    made: list[str] = []
+
+    def new() -> str:
+        made.append(f"databroker_like_test_{uuid.uuid4().hex}")
+        return f"{base.rstrip('/')}/{made[-1]}" + (f"?{options}" if options else "")
+
+    with ExitStack() as stack:
+        if kind == "mongomock":
+            stack.enter_context(mongomock.patch(servers="mongomock.test"))
+            stack.callback(close_clients)
+            yield new
+            return
+        yield new
+        client = stack.enter_context(pymongo.MongoClient(server, serverSelectionTimeoutMS=5000))
+        for name in made:
+            client.drop_database(name)
