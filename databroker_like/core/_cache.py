@@ -56,7 +56,7 @@ class _Growing:
     def pages(self) -> Iterator[dict[str, Any]]:
         """What there is now; rows that come later do not show in these pages."""
         for _, page in list(self._pages):
-            yield slice_page(page, 0, page_size(page))
+            yield dict(slice_page(page, 0, page_size(page)))
 
 
 class DocumentCache(event_model.DocumentRouter):

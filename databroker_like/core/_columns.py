@@ -7,6 +7,7 @@ per event; anything else with a length is read item by item.
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "EVENT_COLUMNS",
     "EVENT_GROUPS",
     "GROUPS",
+    "LazyPage",
     "Page",
     "check_lengths",
     "each_value",
@@ -34,6 +36,21 @@ EVENT_COLUMNS = ("time", "uid", "seq_num")
 EVENT_GROUPS = ("data", "timestamps", "filled")
 COLUMNS = frozenset({*EVENT_COLUMNS, "datum_id"})
 GROUPS = frozenset({*EVENT_GROUPS, "datum_kwargs"})
+
+
+class LazyPage(Mapping[str, Any]):
+    """A page that reads its columns when they are touched, and knows how many rows it has without that."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """How many rows there are."""
+
+    @abstractmethod
+    def cut(self, start: int, stop: int) -> Page:
+        """Rows ``start`` to ``stop`` as a page; nothing is read."""
 
 
 def scalars(column: Any) -> list[Any]:
@@ -104,10 +121,12 @@ def page_size(page: Page) -> int:
     >>> page_size({"datum_id": ["r/0", "r/1"], "resource": "r", "datum_kwargs": {}})
     2
     """
+    if isinstance(page, LazyPage):
+        return page.rows
     return len(page["uid"] if "uid" in page else page["datum_id"])
 
 
-def slice_page(page: Page, start: int, stop: int) -> dict[str, Any]:
+def slice_page(page: Page, start: int, stop: int) -> Page:
     """Rows ``start`` to ``stop`` of an event page or a datum page, as a page; arrays are viewed, not copied.
 
     Examples
@@ -115,6 +134,8 @@ def slice_page(page: Page, start: int, stop: int) -> dict[str, Any]:
     >>> slice_page({"datum_id": ["r/0", "r/1"], "resource": "r", "datum_kwargs": {"n": [0, 1]}}, 1, 2)
     {'datum_id': ['r/1'], 'resource': 'r', 'datum_kwargs': {'n': [1]}}
     """
+    if isinstance(page, LazyPage):
+        return page.cut(start, stop)
     return {
         key: value[start:stop]
         if key in COLUMNS
