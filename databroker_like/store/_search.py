@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, literal, select, tuple_
+from sqlalchemy import Connection, func, literal, select, tuple_
 
 from databroker_like.queries import Node, searched
 from databroker_like.store._schema import run
@@ -33,10 +33,8 @@ FEW = 1_000
 SORTED = 5_000
 #: So many of the newest runs are looked at first, and as many as the second number when some of them match.
 FIRST, THEN = 64, 256
-#: So many runs are walked through before all are put in order at once.
-WALKED = 10_000
-#: How many rows are read at a time: of ids, and of documents.
-PAGE, DOCUMENTS = 5_000, 250
+#: How many rows are read at a time: of ids and uids, of documents, and of ids alone.
+PAGE, DOCUMENTS, IDS = 5_000, 250, 100_000
 
 
 def find(
@@ -164,20 +162,21 @@ class Search:
         plan = self._plan
         if wanted == 0 or plan.possible == Pieces(()):
             return
+        exact = plan.certain if plan.is_exact and isinstance(plan.certain, Pieces) else None
+        if wanted is not None and exact is not None and all(span.is_point for span in exact.spans):
+            yield self._top(exact, newest_first, wanted)
+            return
         few = self._listed(plan.possible)
         if few is not None:
             yield self._sorted(few if self._is_told(plan.possible) else self._checked(few), newest_first)
             return
-        exact = plan.certain if plan.is_exact and isinstance(plan.certain, Pieces) else None
-        if wanted is not None:
-            lies_in_order = exact is not None and all(span.is_point for span in exact.spans)
-            found = None if lies_in_order or wanted > THEN else self._first(newest_first, wanted)
-            if found is None and exact is not None:
-                found = self._top(exact, newest_first, wanted)
-            if found is not None:
-                yield found
-                return
-        yield from self._by_bits(newest_first, wanted)
+        found = None if wanted is None or wanted > THEN else self._first(newest_first, wanted)
+        if found is None and exact is not None and wanted is not None:
+            found = self._top(exact, newest_first, wanted)
+        if found is None:
+            yield from self._by_bits(newest_first, wanted)
+        else:
+            yield found
 
     def _everything(self, newest_first: bool, skip: int, limit: int | None) -> Iterator[list[tuple[int, str]]]:
         for rows in self._walk(newest_first, first=PAGE if limit is None else limit, skip=skip):
@@ -185,7 +184,7 @@ class Search:
 
     def _walk(
         self, newest_first: bool, *, first: int, skip: int = 0, columns: tuple[Any, ...] = ()
-    ) -> Iterator[list[Row[Any]]]:
+    ) -> Iterator[list[Any]]:
         """All runs in order, many at a time: id, time, uid and other columns."""
         size, last = min(first, PAGE), None
         while size:
@@ -197,7 +196,7 @@ class Search:
             size, last = min(4 * size, PAGE), rows[-1]
 
     @staticmethod
-    def _in_order(newest_first: bool, last: Row[Any] | None, columns: tuple[Any, ...] = ()) -> Any:
+    def _in_order(newest_first: bool, last: Any | None, columns: tuple[Any, ...] = ()) -> Any:
         place = (run.c.time, run.c.uid)
         query = select(run.c.id, *place, *columns)
         query = query.order_by(*(column.desc() for column in place) if newest_first else place)
@@ -244,28 +243,38 @@ class Search:
 
     def _by_bits(self, newest_first: bool, wanted: int | None) -> Iterator[list[tuple[int, str]]]:
         certain, possible = self._read(self._plan.certain), self._read(self._plan.possible)
-        ids = possible.ids()
-        if ids is not None and len(ids) <= SORTED:
+        ids = possible.indexes()
+        if len(ids) <= SORTED:
             yield self._sorted(self._decided(ids, certain), newest_first)
-            return
-        walked = hits = 0
-        for rows in self._walk(newest_first, first=PAGE if wanted is None else 4 * wanted):
-            if not rows:
-                return
-            uids = {row[0]: row[2] for row in rows}
-            matching = self._decided(possible.of(_array(uids)), certain)
-            yield [(number, uids[number]) for number in matching]
-            walked, hits, last = walked + len(rows), hits + len(matching), rows[-1]
-            if walked >= WALKED and (wanted is not None or hits < walked / 10):
-                break
+        elif wanted is None:
+            for rows in self._walk(newest_first, first=PAGE):
+                uids = {row[0]: row[2] for row in rows}
+                yield [(number, uids[number]) for number in self._decided(possible.of(_array(uids)), certain)]
         else:
-            return
-        query = self._in_order(newest_first, last)
-        ids = possible.of(ids_of(self._connection, query.with_only_columns(run.c.id)))
-        for first in range(0, len(ids), DOCUMENTS):
-            matching = self._decided(ids[first : first + DOCUMENTS], certain)
-            uids = {row[0]: row[1] for row in _rows(self._connection, matching, run.c.uid)}
-            yield [(number, uids[number]) for number in matching if number in uids]
+            for page in self._ids(newest_first, first=8 * wanted):
+                some = possible.of(page)
+                # More are not looked at than are wanted.
+                for first in range(0, len(some), wanted):
+                    matching = self._decided(some[first : first + wanted], certain)
+                    uids = {row[0]: row[1] for row in _rows(self._connection, matching, run.c.uid)}
+                    yield [(number, uids[number]) for number in matching if number in uids]
+
+    def _ids(self, newest_first: bool, *, first: int) -> Iterator[np.ndarray]:
+        """The ids of all runs in order, many at a time, and more each time."""
+        size, last = min(first, IDS), None
+        while True:
+            page = ids_of(self._connection, self._in_order(newest_first, last).with_only_columns(run.c.id).limit(size))
+            yield page
+            if len(page) < size:
+                return
+            # The last one may have been deleted since.
+            place = select(run.c.id, run.c.time, run.c.uid)
+            last = next(
+                row
+                for number in page[::-1].tolist()
+                for row in self._connection.execute(place.where(run.c.id == number))
+            )
+            size = min(4 * size, IDS)
 
     # -- counted
 
@@ -290,12 +299,8 @@ class Search:
         certain, possible = self._read(self._plan.certain), self._read(self._plan.possible)
         if self._plan.is_exact:
             return certain
-        unsure = possible & certain.turned()
-        ids = unsure.ids()
-        if ids is None:
-            ids = unsure.of(ids_of(self._connection, select(run.c.id)))
         array = certain.array.copy()
-        array[self._checked(ids)] = not certain.is_turned
+        array[self._checked((possible & certain.turned()).indexes())] = not certain.is_turned
         return Bits(array, certain.is_turned)
 
     def _total(self) -> int:
@@ -360,7 +365,7 @@ class Search:
         return bits(self._connection, of, self._length, self._bits)
 
 
-def _rows(connection: Connection, ids: Iterable[int], *columns: Any) -> Iterator[Row[Any]]:
+def _rows(connection: Connection, ids: Iterable[int], *columns: Any) -> Iterator[Any]:
     """The id and some columns of runs, in any order."""
     left = [int(number) for number in ids]
     for first in range(0, len(left), DOCUMENTS):

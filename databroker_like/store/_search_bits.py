@@ -13,7 +13,7 @@ from databroker_like.store._search_sets import Both, Either, Pieces, Set, Withou
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Bits", "bits", "ids_of", "length_of"]
+__all__ = ["Bits", "bits", "ids_of", "joined", "length_of", "split"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Bits:
         found = int(np.count_nonzero(self.array))
         return total - found if self.is_turned else found
 
-    def ids(self) -> np.ndarray | None:
-        """The ids of the runs in the set, in order; None when it is turned round."""
+    def indexes(self) -> np.ndarray:
+        """The ids of the runs in the set, in order; of a set turned round, also ids that no run has."""
         import numpy as np
 
-        return None if self.is_turned else np.flatnonzero(self.array)
+        return np.flatnonzero(~self.array if self.is_turned else self.array)
 
 
 def bits(connection: Connection, of: Set, length: int, known: dict[Set, Bits]) -> Bits:
@@ -134,14 +134,38 @@ def ids_of(connection: Connection, query: Select[Any]) -> np.ndarray:
     -------
     ndarray of int64
     """
+    rows = query.subquery()
+    return split(connection.execute(select(joined(connection, next(iter(rows.c))))).scalar())
+
+
+def joined(connection: Connection, column: Any) -> Any:
+    """Many ids as one text; to hand over a million rows one by one costs five times as much.
+
+    Parameters
+    ----------
+    connection : Connection
+    column : ColumnElement
+
+    Returns
+    -------
+    ColumnElement
+    """
+    if connection.dialect.name == "sqlite":
+        return func.group_concat(column)
+    return func.string_agg(cast(column, Text), ",")
+
+
+def split(text: str | None) -> np.ndarray:
+    """The ids in such a text.
+
+    Parameters
+    ----------
+    text : str or None
+
+    Returns
+    -------
+    ndarray of int64
+    """
     import numpy as np
 
-    # As one text: to hand over a million rows one by one costs five times as much.
-    rows = query.subquery()
-    column = next(iter(rows.c))
-    if connection.dialect.name == "sqlite":
-        joined = func.group_concat(column)
-    else:
-        joined = func.string_agg(cast(column, Text), ",")
-    text = connection.execute(select(joined)).scalar()
     return np.fromstring(text, np.int64, sep=",") if text else np.empty(0, np.int64)

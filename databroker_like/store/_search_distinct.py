@@ -12,9 +12,9 @@ from databroker_like.queries import _values as values
 from databroker_like.store import _terms as terms
 from databroker_like.store._schema import run, term
 from databroker_like.store._search import Search, count, heads
-from databroker_like.store._search_bits import Bits, ids_of, length_of
+from databroker_like.store._search_bits import Bits, ids_of, joined, length_of, split
 from databroker_like.store._search_plan import Planner
-from databroker_like.store._search_sets import Pieces, Span
+from databroker_like.store._search_sets import Pieces
 
 __all__ = ["distinct"]
 
@@ -113,26 +113,14 @@ def _groups(connection: Connection, key: int, chosen: Bits | None, name: str, de
 
 
 def _chosen_groups(connection: Connection, key: int, left_out: list[int], chosen: Bits) -> list[tuple[Any, ...]]:
-    import numpy as np
-
     columns = (term.c.kind, term.c.num, term.c.txt)
-    query = select(*columns, term.c.run_id).where(term.c.key_id == key, term.c.kind.not_in(left_out))
+    query = select(*columns, joined(connection, term.c.run_id))
+    query = query.where(term.c.key_id == key, term.c.kind.not_in(left_out)).group_by(*columns)
     found: list[tuple[Any, ...]] = []
-    group: tuple[Any, ...] | None = None
-    ids: list[int] = []
-
-    def close() -> None:
-        mine = chosen.of(np.array(ids, np.int64))
-        if group is not None and len(mine):
+    for *group, text in connection.execute(query):
+        mine = chosen.of(split(text))
+        if len(mine):
             found.append((*group, int(mine[0]), len(mine)))
-
-    for row in connection.execute(query.order_by(*columns)):
-        this = (row[0], row[1], row[2])
-        if this != group:
-            close()
-            group, ids = this, []
-        ids.append(row[3])
-    close()
     return found
 
 

@@ -39,6 +39,26 @@ class Bounds:
         """These values alone."""
         return cls(points=points)
 
+    def and_in(self, other: Bounds) -> Bounds:
+        """What is within both."""
+        if self.points is not None:
+            return Bounds.at(*filter(other.has, self.points))
+        if other.points is not None:
+            return other.and_in(self)
+        lows = [(b.low, b.low_open) for b in (self, other) if b.low is not None]
+        highs = [(b.high, not b.high_open) for b in (self, other) if b.high is not None]
+        low, low_open = max(lows, default=(None, False))
+        high, high_closed = min(highs, default=(None, True))
+        return Bounds(None, low, high, low_open, not high_closed)
+
+    def has(self, value: Any) -> bool:
+        """Whether a value is within."""
+        if self.points is not None:
+            return value in self.points
+        if self.low is not None and (value <= self.low if self.low_open else value < self.low):
+            return False
+        return self.high is None or (value < self.high if self.high_open else value <= self.high)
+
     def clauses(self, column: Any) -> list[ColumnElement[bool]]:
         """As conditions on a column."""
         if self.points is not None:
@@ -84,6 +104,21 @@ class Span:
         ends = (self.num, self.txt)
         return self.kinds[0] == self.kinds[1] and all(b is not None and len(b.points or ()) == 1 for b in ends)
 
+    @property
+    def is_only(self) -> bool:
+        """Whether a run with such a row has no other row at the key, or no other that is for single values."""
+        return isinstance(self.key, str) or self.kinds[1] < terms.SEVERAL
+
+    def and_in(self, other: Span) -> Span | None:
+        """The rows that are also those of another span of the same key; None when there are none."""
+        kinds = max(self.kinds[0], other.kinds[0]), min(self.kinds[1], other.kinds[1])
+        if kinds[0] > kinds[1]:
+            return None
+        num, txt = _within_both(self.num, other.num), _within_both(self.txt, other.txt)
+        if any(bounds is not None and bounds.points == () for bounds in (num, txt)):
+            return None
+        return Span(self.key, kinds, num, txt, tuple(dict.fromkeys(self.times + other.times)))
+
     def select(self, *columns: str) -> Select[Any]:
         """The rows, with the columns ``run_id``, ``time``, ``kind``, ``num`` and ``txt`` that are asked for."""
         if isinstance(self.key, str):
@@ -100,6 +135,10 @@ class Span:
                 query = query.where(*(bounds.clauses(term.c[name]) if bounds else ()))
             time = term.c.time
         return query.where(*(clause for bounds in self.times for clause in bounds.clauses(time)))
+
+
+def _within_both(one: Bounds | None, other: Bounds | None) -> Bounds | None:
+    return one.and_in(other) if one and other else one or other
 
 
 class Set:
@@ -170,10 +209,32 @@ def both(sets: Iterable[Set]) -> Set:
         flat.extend(one.sets if isinstance(one, Both) else () if one == ALL else (one,))
     if NONE in flat:
         return NONE
-    flat = _within_times(list(dict.fromkeys(flat)))
+    flat = _within_times(_met(list(dict.fromkeys(flat))))
+    if NONE in flat:
+        return NONE
     if not flat:
         return ALL
     return flat[0] if len(flat) == 1 else Both(tuple(flat))
+
+
+def _met(sets: list[Set]) -> list[Set]:
+    """Where one value is all there is at a key, two conditions on it are one, such as a range with both its ends."""
+    found: list[Set] = []
+    at: dict[int | str, int] = {}
+    for one in sets:
+        keys = {span.key for span in one.spans} if isinstance(one, Pieces) else set()
+        if len(keys) != 1 or not isinstance(one, Pieces) or not all(span.is_only for span in one.spans):
+            found.append(one)
+            continue
+        before = at.setdefault(keys.pop(), len(found))
+        if before == len(found):
+            found.append(one)
+            continue
+        other = found[before]
+        assert isinstance(other, Pieces)
+        met = (span.and_in(others) for span in one.spans for others in other.spans)
+        found[before] = Pieces(tuple(span for span in met if span is not None))
+    return found
 
 
 def _within_times(sets: list[Set]) -> list[Set]:

@@ -61,7 +61,7 @@ def terms_of(start: Doc, stop: Doc | None) -> set[Term]:
     Examples
     --------
     >>> sorted(terms_of({"uid": "a", "time": 0.0, "motors": ["x"]}, None))
-    [('$text', 6, 0.0, 'a'), ('$text', 6, 0.0, 'x'), ('motors', 10, 1.0, ''), ('motors', 26, 0.0, 'x')]
+    [('$text', 26, 0.0, 'a'), ('$text', 26, 0.0, 'x'), ('motors', 10, 1.0, ''), ('motors', 26, 0.0, 'x')]
     """
     found: set[Term] = set()
     for path, several in _places(start, ("stop", WORDS, ""), "").items():
@@ -244,8 +244,8 @@ def _add_words(found: set[Term], start: Doc) -> None:
     if len(kept) > MAX_WORDS:
         kept = set()
     if len(kept) < len(words):
-        found.add((WORDS, OTHER, 0.0, ""))
-    found.update((WORDS, TEXT, 0.0, word) for word in kept)
+        found.add((WORDS, OTHER + SEVERAL, 0.0, ""))
+    found.update((WORDS, TEXT + SEVERAL, 0.0, word) for word in kept)
 
 
 # -- in the database --------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from databroker_like.queries import In, NotIn, Prefix, Regex, Text, parse
 from databroker_like.store import _search
 from tests.store.searching import Runs
 
@@ -88,7 +87,7 @@ def road(request, monkeypatch):
         monkeypatch.setattr(_search, "SORTED", 0)
         monkeypatch.setattr(_search, "PAGE", 2)
         monkeypatch.setattr(_search, "DOCUMENTS", 2)
-        monkeypatch.setattr(_search, "WALKED", 3)
+        monkeypatch.setattr(_search, "IDS", 3)
         monkeypatch.setattr(_search, "FIRST", 2)
     if request.param == "all are read as bits":
         monkeypatch.setattr(_search, "THEN", 0)
