@@ -1,0 +1,206 @@
+"""The embedded store as a catalog: recorded into by the RunEngine, read while it grows, from other processes too."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
+from databroker_like.errors import Conflict, Invalid, InvalidDocument, NotWritable
+from databroker_like.store import _growth as growth
+from databroker_like.testing import _runs as samples
+
+Documents = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[BlueskyEmbeddedCatalog]:
+    found = BlueskyEmbeddedCatalog(tmp_path / "store")
+    yield found
+    found.close()
+
+
+def record(catalog: BlueskyEmbeddedCatalog, run: Documents) -> None:
+    for name, doc in run:
+        catalog.insert(name, doc)
+
+
+def _read_elsewhere(path: str, wanted: int, told: Any) -> None:
+    catalog = BlueskyEmbeddedCatalog(path)
+    begin = time.monotonic()
+    while time.monotonic() - begin < 30:
+        if len(catalog) and "primary" in list(catalog[-1]):
+            rows = dict(catalog[-1]["primary"].read().sizes).get("time", 0)
+            told.send((rows, time.time()))
+            if rows >= wanted:
+                return
+
+
+def test_a_reader_in_another_process_sees_each_event_within_a_second(catalog: BlueskyEmbeddedCatalog) -> None:
+    run = samples.scalars(uid="41fb8ca9-1", events=5)
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    record(catalog, run[:2])
+    process = multiprocessing.get_context("spawn").Process(target=_read_elsewhere, args=(catalog.store.path, 5, theirs))
+    process.start()
+    try:
+        ours.recv()  # it is up, and has read
+        written = {}
+        for number, (name, doc) in enumerate(run[2:-1], 1):
+            catalog.insert(name, doc)
+            written[number] = time.time()
+            time.sleep(0.05)
+        seen: dict[int, float] = {}
+        while max(seen, default=0) < 5 and ours.poll(20):
+            rows, when = ours.recv()
+            for number in range(1, rows + 1):
+                seen.setdefault(number, when)
+        assert all(seen[number] - written[number] < 1 for number in written)
+    finally:
+        process.join(20)
+        process.kill()
+
+
+def test_the_run_engine_records_into_it(catalog: BlueskyEmbeddedCatalog) -> None:
+    from bluesky import RunEngine
+    from bluesky.plans import count, scan
+    from ophyd.sim import SynAxis, SynGauss
+
+    motor = SynAxis(name="motor")
+    detector = SynGauss("det", motor, "motor", center=0, Imax=1, sigma=1)
+    engine = RunEngine({})
+    engine.subscribe(catalog.insert)
+    (first,) = engine(scan([detector], motor, -1, 1, 5))
+    (second,) = engine(count([detector], 3))
+    assert list(catalog) == [first, second]
+    assert catalog[first]["primary"].read()["motor"].values.tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert catalog[second].metadata["stop"]["num_events"] == {"primary": 3}
+
+
+def test_many_events_become_segments_and_files_and_read_the_same(
+    catalog: BlueskyEmbeddedCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "EVENTS_AT_MOST", 7)
+    monkeypatch.setattr(growth, "ROWS_TO_A_FILE", 20)
+    monkeypatch.setattr(growth, "SMALLEST_FILE", 100)
+    run = samples.scalars(uid="41fb8ca9-1", events=50)
+    record(catalog, run[:-1])
+    seen = catalog[-1]["primary"].read()
+    assert seen["motor"].size == 50
+    record(catalog, run[-1:])
+    assert catalog[-1]["primary"].read().identical(seen)
+    assert list((Path(catalog.store.path) / "data").rglob("*.arrow"))
+    stored = catalog.collection.source("41fb8ca9-1", None).get_run_start.__self__
+    assert list(stored.recorded()) == run
+
+
+def test_the_documents_come_back_just_as_they_were_recorded(catalog: BlueskyEmbeddedCatalog) -> None:
+    for number, make in enumerate((samples.scalars, samples.strings, samples.several_streams, samples.paged)):
+        run = make(uid=f"41fb8ca9-{number}")
+        record(catalog, run)
+        stored = catalog.collection.source(run[0][1]["uid"], None).get_run_start.__self__
+        assert list(stored.recorded()) == run
+
+
+def test_an_array_key_comes_back_as_arrays(catalog: BlueskyEmbeddedCatalog) -> None:
+    run = samples.arrays(uid="41fb8ca9-1")
+    record(catalog, run)
+    kept = [doc for name, doc in run if name == "event"]
+    for key, value in kept[0]["data"].items():
+        if isinstance(value, numpy.ndarray):
+            column = catalog[-1]["primary"].read()[key].values
+            assert numpy.array_equal(column, numpy.stack([doc["data"][key] for doc in kept]))
+
+
+def test_the_same_document_again_is_no_error_and_another_one_is_refused(catalog: BlueskyEmbeddedCatalog) -> None:
+    run = samples.scalars(uid="41fb8ca9-1", events=3)
+    for name, doc in run:
+        catalog.insert(name, doc)
+        catalog.insert(name, doc)
+    record(catalog, run)
+    stored = catalog.collection.source("41fb8ca9-1", None)
+    assert stored.get_event_count(run[1][1]["uid"]) == 3
+    for name, doc in run:
+        other = {**doc, "time": doc["time"] - 1}
+        with pytest.raises(Conflict, match="not recorded"):
+            catalog.insert(name, other)
+
+
+def test_what_another_recorder_began_goes_on(tmp_path: Path) -> None:
+    run = samples.scalars(uid="41fb8ca9-1", events=6)
+    for pair in run:
+        catalog = BlueskyEmbeddedCatalog(tmp_path)
+        catalog.insert(*pair)
+        catalog.close()
+    catalog = BlueskyEmbeddedCatalog(tmp_path)
+    assert catalog[-1]["primary"].read()["motor"].size == 6
+    catalog.close()
+
+
+def test_two_recorders_of_one_run_take_turns(tmp_path: Path) -> None:
+    run = samples.scalars(uid="41fb8ca9-1", events=9)
+    both = [BlueskyEmbeddedCatalog(tmp_path), BlueskyEmbeddedCatalog(tmp_path)]
+    for number, pair in enumerate(run):
+        both[number % 2].insert(*pair)
+    assert both[0][-1]["primary"].read()["motor"].size == 9
+    for catalog in both:
+        catalog.close()
+
+
+def test_an_invalid_document_leaves_nothing(catalog: BlueskyEmbeddedCatalog) -> None:
+    with pytest.raises(InvalidDocument):
+        catalog.insert("start", {"uid": "41fb8ca9-1", "time": "noon"})
+    assert len(catalog) == 0
+    with pytest.raises(InvalidDocument, match="from its start"):
+        catalog.insert("stop", {"uid": "s", "run_start": "nothing", "time": 0.0, "exit_status": "success"})
+
+
+def test_nothing_comes_after_the_stop_document(catalog: BlueskyEmbeddedCatalog) -> None:
+    run = samples.scalars(uid="41fb8ca9-1", events=2)
+    record(catalog, run)
+    late = {**run[2][1], "uid": "late", "seq_num": 99}
+    with pytest.raises(InvalidDocument, match="after the stop"):
+        catalog.insert("event", late)
+
+
+def test_a_catalog_of_a_folder_without_store_is_empty_and_says_so(tmp_path: Path) -> None:
+    catalog = BlueskyEmbeddedCatalog(tmp_path / "nothing")
+    assert len(catalog) == 0
+    assert "there is no store yet" in next(iter(catalog.problems.values()))
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_it_pickles_and_the_copy_records_too(catalog: BlueskyEmbeddedCatalog) -> None:
+    record(catalog, samples.scalars(uid="41fb8ca9-1"))
+    copy = pickle.loads(pickle.dumps(catalog))
+    record(copy, samples.scalars(uid="52ac9db0-1", time=2e9))
+    assert len(catalog) == len(copy) == 2
+    copy.close()
+
+
+def test_a_store_opened_to_read_refuses_to_record(catalog: BlueskyEmbeddedCatalog) -> None:
+    record(catalog, samples.scalars(uid="41fb8ca9-1"))
+    reader = BlueskyEmbeddedCatalog(catalog.store.path, read_only=True)
+    assert len(reader) == 1
+    with pytest.raises(NotWritable, match="read only"):
+        reader.insert("start", {"uid": "a", "time": 0.0})
+    reader.close()
+
+
+def test_a_misspelt_time_to_force_to_the_disk_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="'stop'"):
+        BlueskyEmbeddedCatalog(tmp_path, fsync="stopp")
+
+
+@pytest.mark.parametrize("fsync", ["never", "stop", "event"])
+def test_runs_are_recorded_with_each_time_to_force_to_the_disk(tmp_path: Path, fsync: str) -> None:
+    catalog = BlueskyEmbeddedCatalog(tmp_path, fsync=fsync)
+    record(catalog, samples.scalars(uid="41fb8ca9-1"))
+    assert catalog[-1].metadata["stop"] is not None
+    catalog.close()
