@@ -295,6 +295,8 @@ def unindex_run(connection: Connection, run_id: int, time: float, start: Doc, st
     terms = terms_of(start, stop)
     ids = _keys(connection).ids(connection, {term[0] for term in terms})
     rows = [(ids[path], kind, num, txt, time, run_id) for path, kind, num, txt in terms]
+    if not rows:
+        return
     columns = ("key_id", "kind", "num", "txt", "time", "run_id")
     where = " AND ".join(f"{column} = {_mark(connection)}" for column in columns)
     connection.exec_driver_sql(f"DELETE FROM term WHERE {where}", rows)  # noqa: S608  nothing of the user's
@@ -303,6 +305,8 @@ def unindex_run(connection: Connection, run_id: int, time: float, start: Doc, st
 def _insert(connection: Connection, run_id: int, time: float, terms: set[Term]) -> None:
     ids = _keys(connection).ids(connection, {term[0] for term in terms})
     rows = [(ids[path], kind, num, txt, time, run_id) for path, kind, num, txt in terms]
+    if not rows:
+        return
     marks = ", ".join([_mark(connection)] * 6)
     connection.exec_driver_sql(
         f"INSERT INTO term (key_id, kind, num, txt, time, run_id) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608

@@ -93,7 +93,7 @@ def road(request, monkeypatch):
         monkeypatch.setattr(_search, "THEN", 0)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(heads(), st.lists(queries(), min_size=3, max_size=3))
 def test_any_query_finds_what_a_loop_finds(road, heads, several):
     runs = recorded(heads)
@@ -103,7 +103,7 @@ def test_any_query_finds_what_a_loop_finds(road, heads, several):
         runs.check(query, skip=1, limit=3)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(heads(), KEYS, queries())
 def test_distinct_values_are_those_of_a_loop(road, heads, key, query):
     runs = recorded(heads)

@@ -105,7 +105,7 @@ def rows(connection):
     return set(map(tuple, connection.execute(select(*term.c))))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(heads())
 def test_rows_go_with_their_run_and_no_other(several):
     runs = Runs()
@@ -122,6 +122,7 @@ def test_rows_go_with_their_run_and_no_other(several):
             assert rows(connection) == left
 
 
+@settings(max_examples=50)
 @given(heads())
 def test_it_makes_no_difference_when_the_stop_document_comes(several):
     engine = memory()
