@@ -9,7 +9,7 @@ from typing import Any
 
 from databroker_like.errors import Invalid, InvalidDocument, listed, nearest
 
-__all__ = ["validate"]
+__all__ = ["check_columns", "validate"]
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 
@@ -54,6 +54,49 @@ def validate(name: str, doc: Mapping[str, Any]) -> None:
     problem = _problem(name, doc, plain)
     if problem is not None:
         raise problem
+
+
+def check_columns(name: str, doc: Mapping[str, Any]) -> None:
+    """Check what no schema can say: the columns of a page are of one length.
+
+    Parameters
+    ----------
+    name : str
+        The kind of document; those that are no pages are good.
+    doc : mapping
+        A valid document.
+
+    Raises
+    ------
+    InvalidDocument
+
+    Examples
+    --------
+    >>> check_columns("datum_page", {"resource": "r", "datum_id": ["r/0", "r/1"], "datum_kwargs": {"frame": [0]}})
+    Traceback (most recent call last):
+        ...
+    databroker_like.errors.InvalidDocument: the datum_page document 'r/0' to 'r/1' is not valid at ... 1 values ...
+    """
+    if name not in _COLUMNS:
+        return
+    names, groups = _COLUMNS[name]
+    rows = _length(doc[names[0]])
+    columns = [([key], doc[key]) for key in names[1:]]
+    columns += [([group, key], column) for group in groups for key, column in doc.get(group, {}).items()]
+    for path, column in columns:
+        if _length(column) != rows:
+            raise _invalid(name, doc, path, f"there are {_length(column)} values in a page of {rows}")
+
+
+_COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "event_page": (("uid", "seq_num", "time"), ("data", "timestamps", "filled")),
+    "datum_page": (("datum_id",), ("datum_kwargs",)),
+}
+
+
+def _length(column: Any) -> int:
+    shape = getattr(column, "shape", None)  # a lazy array may have no len()
+    return int(shape[0]) if shape else len(column)
 
 
 def _problem(name: str, doc: Mapping[str, Any], plain: Any) -> InvalidDocument | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from databroker_like.core._belonging import belongs_to, named
-from databroker_like.core._validation import validate
+from databroker_like.core._validation import check_columns, validate
 from databroker_like.drivers._open_run import Log, OpenRun
 from databroker_like.errors import InvalidDocument, listed
 
@@ -54,6 +54,7 @@ class Recorder:
     def insert(self, name: str, doc: Doc) -> None:
         """Record one document; see `RunSink`."""
         validate(name, doc)
+        check_columns(name, doc)
         with self._lock:
             run = self._start(doc) if name == "start" else self._run_of(name, doc)
             try:

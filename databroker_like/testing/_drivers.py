@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from databroker_like.core._pages import unpack_datum_page, unpack_event_page
-from databroker_like.errors import AmbiguousKey, Conflict, Invalid, InvalidDocument, NoSuchRun, OutOfRange, WrongType
+from databroker_like.core._pages import unpack_event_page
+from databroker_like.errors import AmbiguousKey, NoSuchRun, OutOfRange, WrongType
 from databroker_like.queries import TextQuery, TimeRange
 from databroker_like.testing import _runs as samples
+from databroker_like.testing._alike import all_events, assert_alike
+from databroker_like.testing._recording import RecordingContract
 from databroker_like.testing._strategies import documents as any_documents
 from databroker_like.v2 import Broker
 
@@ -29,7 +30,7 @@ _SETTINGS = settings(
 )
 
 
-class DriverContract(ABC):
+class DriverContract(RecordingContract):
     """Inherit from this in a test module, say how to make a catalog, and all of these tests run on it.
 
     ::
@@ -43,36 +44,11 @@ class DriverContract(ABC):
                 write([run], folder / "my.db")
     """
 
-    #: Whether ``catalog.insert(name, doc)`` records.
-    records = False
-
-    @abstractmethod
-    def make_catalog(self, folder: Path, runs: Iterable[Documents]) -> Broker:
-        """A catalog that holds these runs and no others.
-
-        Parameters
-        ----------
-        folder : Path
-            An empty folder to keep them in.
-        runs : iterable of list of (name, document)
-        """
-
     @abstractmethod
     def add_run(self, catalog: Broker, folder: Path, run: Documents) -> None:
         """Put another run where the catalog finds it, without telling the catalog."""
 
-    def as_kept(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A document as it comes back; the document itself, unless the storage has no numpy arrays, say."""
-        return doc
-
     # -- helpers
-
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        """Where the runs of one test are kept."""
-        place = tmp_path / "runs"
-        place.mkdir()
-        return place
 
     def _three(self) -> list[Documents]:
         """Three runs, handed over neither in order of time nor of uid."""
@@ -81,38 +57,6 @@ class DriverContract(ABC):
             samples.scalars(uid="aaaa3333-1", time=3000.0, scan_id=1, plan_name="scan", sample={"name": "iron"}),
             samples.scalars(uid="bbbb1111-1", time=1000.0, scan_id=0, plan_name="scan", detectors=["det", "gold leaf"]),
         ]
-
-    def _assert_holds(self, catalog: Broker, documents: Documents) -> None:
-        """Everything that was put in comes out, to the letter and in order."""
-        uid = documents[0][1]["uid"]
-        source = catalog.collection.source(uid, None)
-
-        def kept(*names: str) -> list[Mapping[str, Any]]:
-            return [self.as_kept(doc) for name, doc in documents if name in names]
-
-        _same([source.get_run_start()], kept("start"))
-        _same([] if (stop := source.get_run_stop()) is None else [stop], kept("stop"))
-        _same(source.get_event_descriptors(), kept("descriptor"))
-        _same(source.get_resources(), kept("resource"))
-        _same(source.get_stream_resources(), kept("stream_resource"))
-        events = _events(documents)
-        for descriptor in kept("descriptor"):
-            owner = descriptor["uid"]
-            mine = [self.as_kept(doc) for doc in events if doc["descriptor"] == owner]
-            assert source.get_event_count(owner) == len(mine)
-            _same([doc for page in source.get_event_pages(owner) for doc in unpack_event_page(page)], mine)
-        datums = _datums(documents)
-        for resource in kept("resource"):
-            owner = resource["uid"]
-            _same([source.get_resource(owner)], [resource])
-            mine = [self.as_kept(doc) for doc in datums if doc["resource"] == owner]
-            _same([doc for page in source.get_datum_pages(owner) for doc in unpack_datum_page(page)], mine)
-            for doc in mine:
-                assert source.lookup_resource_for_datum(doc["datum_id"]) == owner
-        for resource in kept("stream_resource"):
-            owner = resource["uid"]
-            mine = [doc for doc in kept("stream_datum") if doc["stream_resource"] == owner]
-            _same(source.get_stream_datums(owner), mine)
 
     # -- documents come out as they went in
 
@@ -145,10 +89,10 @@ class DriverContract(ABC):
         given_out = list(catalog[run[0][1]["uid"]].documents(fill="no"))
         assert given_out[0][0] == "start"
         assert ("stop" in [name for name, _ in given_out]) == (run[-1][0] == "stop")
-        _same([doc for _, doc in given_out[:1]], [self.as_kept(run[0][1])])
-        events = sorted(_events(run), key=lambda doc: doc["time"])
+        assert_alike([doc for _, doc in given_out[:1]], [self.as_kept(run[0][1])])
+        events = sorted(all_events(run), key=lambda doc: doc["time"])
         got = [doc for name, page in given_out if name == "event_page" for doc in unpack_event_page(page)]
-        _same(got, [self.as_kept(doc) for doc in events])
+        assert_alike(got, [self.as_kept(doc) for doc in events])
         described: set[str] = set()
         for name, doc in given_out:
             if name == "descriptor":
@@ -180,7 +124,7 @@ class DriverContract(ABC):
         assert dataset["motor"].values.tolist() == [0.0, 0.1, 0.2, 0.3]
         assert dataset["count"].dtype == "int64"
         assert dataset["open"].dtype == "bool"
-        assert dataset["time"].values.tolist() == [doc["time"] for doc in _events(run)]
+        assert dataset["time"].values.tolist() == [doc["time"] for doc in all_events(run)]
 
     def test_a_stream_of_zero_events_reads_empty(self, folder: Path) -> None:
         dataset = self.make_catalog(folder, [samples.zero_events()])[-1]["primary"].read()
@@ -292,6 +236,59 @@ class DriverContract(ABC):
         assert list(results) == ["aaaa3333-1"]
         assert results[-1].metadata["start"]["uid"] == "aaaa3333-1"
 
+    def _four(self) -> list[Documents]:
+        """Three runs that ended, one of them badly, and one that goes on."""
+        three = self._three()
+        three[1][-1][1].update(exit_status="abort", reason="too gold")
+        return [*three, samples.no_stop(uid="cccc0000-1", time=4000.0, scan_id=3, plan_name="scan")]
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({"stop.exit_status": "success"}, ["bbbb1111-1", "bbbb2222-1"]),
+            ({"stop.exit_status": "abort"}, ["aaaa3333-1"]),
+            ({"stop.exit_status": {"$ne": "success"}}, ["aaaa3333-1", "cccc0000-1"]),
+            ({"stop": {"$exists": False}}, ["cccc0000-1"]),
+            ({"stop": None, "plan_name": "scan"}, ["cccc0000-1"]),
+            ({"stop.num_events.primary": {"$gte": 5}}, ["bbbb1111-1", "bbbb2222-1", "aaaa3333-1"]),
+            ({"stop.time": {"$gt": 2500.0}}, ["aaaa3333-1"]),
+            ({"plan_name": "scan", "stop.exit_status": {"$in": ["success"]}}, ["bbbb1111-1"]),
+            ({"$or": [{"stop.exit_status": "abort"}, {"scan_id": 0}]}, ["bbbb1111-1", "aaaa3333-1"]),
+            (TextQuery("gold"), ["bbbb1111-1", "bbbb2222-1"]),
+        ],
+    )
+    def test_stop_documents_are_searched_under_stop(self, query: Any, found: list[str], folder: Path) -> None:
+        catalog = self.make_catalog(folder, self._four())
+        results = catalog.search(query)
+        assert list(results) == found
+        assert len(results) == len(found)
+        assert [uid for uid in catalog if uid in results] == found
+
+    def test_the_runs_of_a_catalog_know_their_start_and_stop(self, folder: Path) -> None:
+        runs = self._four()
+        catalog = self.make_catalog(folder, runs)
+        expected = {run[0][1]["uid"]: run for run in runs}
+        for uid, run in catalog.items():
+            stop = expected[uid][-1][1] if expected[uid][-1][0] == "stop" else None
+            assert_alike([run.metadata["start"]], [self.as_kept(expected[uid][0][1])])
+            assert_alike(
+                [] if run.metadata["stop"] is None else [run.metadata["stop"]],
+                [] if stop is None else [self.as_kept(stop)],
+            )
+        heads = list(catalog.collection.heads(newest_first=True, skip=1, limit=2))
+        assert [uid for uid, _, _ in heads] == ["aaaa3333-1", "bbbb2222-1"]
+        assert [start["scan_id"] for _, start, _ in heads] == [1, 2]
+        assert [stop["exit_status"] for _, _, stop in heads if stop is not None] == ["abort", "success"]
+
+    def test_distinct_values_come_with_the_number_of_runs(self, folder: Path) -> None:
+        catalog = self.make_catalog(folder, self._four())
+        assert catalog.distinct("plan_name") == [("scan", 3), ("count", 1)]
+        assert catalog.distinct("detectors") == [(None, 3), ("det", 1), ("gold leaf", 1)]
+        assert catalog.distinct("sample.name") == [(None, 2), ("gold", 1), ("iron", 1)]
+        assert catalog.distinct("stop.exit_status") == [("success", 2), (None, 1), ("abort", 1)]
+        assert catalog.search({"plan_name": "scan"}).distinct("scan_id") == [(0, 1), (1, 1), (3, 1)]
+        assert catalog.search({"plan_name": "nothing"}).distinct("scan_id") == []
+
     def test_results_hold_only_what_was_found(self, folder: Path) -> None:
         results = self.make_catalog(folder, self._three()).search({"plan_name": "count"})
         assert "aaaa3333-1" not in results
@@ -330,151 +327,3 @@ class DriverContract(ABC):
     def test_results_of_a_search_pickle(self, folder: Path) -> None:
         results = self.make_catalog(folder, self._three()).search({"plan_name": "scan"})
         assert list(pickle.loads(pickle.dumps(results))) == list(results)  # noqa: S301
-
-    # -- recording
-
-    @pytest.mark.parametrize("kind", sorted(samples.SAMPLES))
-    def test_what_is_inserted_comes_out(self, kind: str, folder: Path) -> None:
-        catalog = self._recording(folder)
-        run = samples.SAMPLES[kind]()
-        for name, doc in run:
-            catalog.insert(name, doc)
-        self._assert_holds(catalog, run)
-        catalog.close()
-
-    def test_a_run_shows_as_it_is_recorded(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        run = samples.scalars(events=3)
-        catalog.insert(*run[0])
-        assert list(catalog) == [run[0][1]["uid"]]
-        recorded = catalog[-1]
-        for number, (name, doc) in enumerate(run[1:-1]):
-            catalog.insert(name, doc)
-            assert len(recorded["primary"].read()["time"]) == number
-        assert catalog[-1].metadata["stop"] is None
-        catalog.insert(*run[-1])
-        stop = catalog[-1].metadata["stop"]
-        assert stop is not None
-        assert stop["uid"] == run[-1][1]["uid"]
-        catalog.close()
-
-    def test_runs_may_be_recorded_at_the_same_time(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        one, other = samples.several_streams(scan_id=1), samples.scalars(scan_id=2)
-        longest = max(len(one), len(other))
-        for number in range(longest):
-            for run in (one, other):
-                if number < len(run):
-                    catalog.insert(*run[number])
-        self._assert_holds(catalog, one)
-        self._assert_holds(catalog, other)
-        catalog.close()
-
-    def test_the_same_document_again_is_no_duplicate(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        run = samples.several_streams()
-        for name, doc in [pair for pair in run for _ in range(2)]:
-            catalog.insert(name, doc)
-        for name, doc in run:
-            catalog.insert(name, doc)
-        self._assert_holds(catalog, run)
-        catalog.close()
-
-    def test_another_document_of_the_same_uid_is_refused(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        run = samples.scalars()
-        for name, doc in run:
-            catalog.insert(name, doc)
-        for name, doc in (run[0], run[1], run[3], run[-1]):
-            with pytest.raises(Conflict):
-                catalog.insert(name, {**doc, "time": doc["time"] + 1})
-        self._assert_holds(catalog, run)
-        catalog.close()
-
-    def test_a_document_of_no_run_is_refused(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        for name, doc in samples.several_streams()[1:]:
-            with pytest.raises(InvalidDocument):
-                catalog.insert(name, doc)
-        assert list(catalog) == []
-        catalog.close()
-
-    def test_an_invalid_document_is_refused_and_nothing_is_written(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        run = samples.scalars()
-        with pytest.raises(InvalidDocument):
-            catalog.insert("start", {"uid": "only-a-uid"})
-        assert list(catalog) == []
-        for name, doc in run[:3]:
-            catalog.insert(name, doc)
-        with pytest.raises(InvalidDocument):
-            catalog.insert("event", {**run[3][1], "data": "none"})
-        with pytest.raises(Invalid):
-            catalog.insert("evnt", run[3][1])
-        for name, doc in run[3:]:
-            catalog.insert(name, doc)
-        self._assert_holds(catalog, run)
-        catalog.close()
-
-    def test_a_run_goes_on_after_the_recorder_was_closed(self, folder: Path) -> None:
-        catalog = self._recording(folder)
-        run = samples.several_streams()
-        for name, doc in run:
-            catalog.insert(name, doc)
-            catalog.close()
-        self._assert_holds(catalog, run)
-        catalog.close()
-
-    def _recording(self, folder: Path) -> Broker:
-        if not self.records:
-            pytest.skip(f"{type(self).__name__}: this driver only reads (records = False)")
-        return self.make_catalog(folder, [])
-
-
-def _events(documents: Documents) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for name, doc in documents:
-        if name == "event":
-            found.append(doc)
-        elif name == "event_page":
-            found.extend(unpack_event_page(doc))
-    return found
-
-
-def _datums(documents: Documents) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for name, doc in documents:
-        if name == "datum":
-            found.append(doc)
-        elif name == "datum_page":
-            found.extend(unpack_datum_page(doc))
-    return found
-
-
-def _same(got: Iterable[Mapping[str, Any]], expected: Iterable[Mapping[str, Any]]) -> None:
-    """Equal to the letter: values, their types, and the order of keys."""
-    got, expected = list(got), list(expected)
-    assert len(got) == len(expected), f"{len(got)} documents instead of {len(expected)}"
-    for one, other in zip(got, expected, strict=True):
-        _same_value(one, other, "")
-
-
-def _same_value(one: Any, other: Any, path: str) -> None:
-    if isinstance(other, Mapping):
-        assert isinstance(one, Mapping), f"{path}: {one!r} instead of {other!r}"
-        assert set(one) == set(other), f"{path}: keys {sorted(one)} instead of {sorted(other)}"
-        if path:  # the fields of a document have no order; the keys of its data have
-            assert list(one) == list(other), f"{path}: keys in another order"
-        for key in other:
-            _same_value(one[key], other[key], f"{path}.{key}")
-    elif isinstance(other, list | tuple):
-        assert isinstance(one, list | tuple), f"{path}: {one!r} instead of {other!r}"
-        assert len(one) == len(other), f"{path}: {one!r} instead of {other!r}"
-        for number, (a, b) in enumerate(zip(one, other, strict=True)):
-            _same_value(a, b, f"{path}[{number}]")
-    elif hasattr(other, "dtype"):
-        assert getattr(one, "dtype", None) == other.dtype, f"{path}: {one!r} instead of {other!r}"
-        assert one.tolist() == other.tolist(), f"{path}: {one!r} instead of {other!r}"
-    else:
-        assert type(one) is type(other), f"{path}: {one!r} instead of {other!r}"
-        assert one == other or (one != one and other != other), f"{path}: {one!r} instead of {other!r}"

@@ -13,7 +13,7 @@ import pytest
 from databroker_like.core._pages import unpack_event_page
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
-from databroker_like.testing._drivers import _same
+from databroker_like.testing._alike import assert_alike
 
 
 def _decoded(path: Path) -> list:
@@ -81,18 +81,18 @@ def test_every_document_of_a_file_comes_out_of_the_catalog(shared_data, folder, 
         documents = _decoded(path)
         uid = documents[0][1]["uid"]
         source = catalog.collection.source(uid, None)
-        _same([source.get_run_start()], [documents[0][1]])
-        _same([source.get_run_stop()], [doc for name, doc in documents if name == "stop"])
+        assert_alike([source.get_run_start()], [documents[0][1]])
+        assert_alike([source.get_run_stop()], [doc for name, doc in documents if name == "stop"])
         descriptors = [doc for name, doc in documents if name == "descriptor"]
-        _same(source.get_event_descriptors(), descriptors)
-        _same(source.get_resources(), [doc for name, doc in documents if name == "resource"])
+        assert_alike(source.get_event_descriptors(), descriptors)
+        assert_alike(source.get_resources(), [doc for name, doc in documents if name == "resource"])
         for descriptor in descriptors:
             written = []
             for name, doc in documents:
                 if name in ("event", "event_page") and doc["descriptor"] == descriptor["uid"]:
                     written += [doc] if name == "event" else unpack_event_page(doc)
             read = [event for page in source.get_event_pages(descriptor["uid"]) for event in unpack_event_page(page)]
-            _same(read, written)
+            assert_alike(read, written)
 
 
 def test_a_run_whose_images_are_absent_reads_its_numbers(shared_data):
