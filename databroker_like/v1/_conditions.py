@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from databroker_like.queries import And, Node, TimeRange, parse
+from databroker_like.queries import And, Gte, Lte, Node, parse
+from databroker_like.queries._human_time import local_timezone, timestamp, timezone_named
 
 __all__ = ["query_of"]
 
@@ -16,7 +17,8 @@ def query_of(conditions: Mapping[str, Any], data_keys: list[str]) -> Node:
     Parameters
     ----------
     conditions : mapping
-        On the start document, as MongoDB writes them; ``since``, ``until`` and ``data_key`` beside them.
+        On the start document, as MongoDB writes them; ``since``, ``until``, both of which belong to the range, and
+        ``data_key`` beside them.
     data_keys : list of str
         What was asked for as ``data_key`` is put in here.
 
@@ -37,12 +39,18 @@ def query_of(conditions: Mapping[str, Any], data_keys: list[str]) -> Node:
     # What they were called in version 0.
     since = _either(left, "since", "start_time")
     until = _either(left, "until", "stop_time")
-    trees = [parse(left)]
-    if since is not None or until is not None:
-        trees.append(parse(TimeRange(since=since, until=until)))
-    return And(trees)
+    within: list[Node] = []
+    if since is not None:
+        within.append(Gte("time", _seconds(since)))
+    if until is not None:
+        within.append(Lte("time", _seconds(until)))
+    return And([parse(left), *within])
 
 
 def _either(conditions: dict[str, Any], name: str, old: str) -> Any:
     value, before = conditions.pop(name, None), conditions.pop(old, None)
     return before if value is None else value
+
+
+def _seconds(date: Any) -> float:
+    return timestamp(date, timezone_named(local_timezone()))

@@ -8,6 +8,7 @@ from typing import Any
 
 from databroker_like.core._documents import Flow
 from databroker_like.core._header import Header as Documents
+from databroker_like.core._header import stream_name as name_of_stream
 from databroker_like.core._pages import interlace_event_pages, unpack_datum_page, unpack_event_page
 from databroker_like.errors import WrongType
 from databroker_like.utils import ALL
@@ -99,10 +100,8 @@ def documents(
     stop = header.stop
     yield "start", header.start
     names = set(names_of(header, stream_name))
-    if names:
-        descriptors = [doc for name in names for doc in header.of_stream(name)]
-        descriptors = [doc for doc in header.descriptors if any(doc is mine for mine in descriptors)]
-        yield from _inside(_flow(header, descriptors, wanted, fill), wanted)
+    descriptors = [doc for doc in header.descriptors if name_of_stream(doc) in names]
+    yield from _inside(_flow(header, descriptors, wanted, fill), wanted)
     if stop is not None:
         yield "stop", stop
 

@@ -88,7 +88,7 @@ def table(run: Any, stream_name: str, fields: Any, fill: Any, times: Times) -> p
     descriptors = header.of_stream(stream_name)
     keys = _columns_wanted(descriptors, as_fields(fields))
     if not keys and "time" not in (as_fields(fields) or ()):
-        return pd.DataFrame()
+        return one_after_another([])
     pages = [
         page
         for descriptor in descriptors
@@ -137,13 +137,17 @@ def _column(parts: Sequence[Any], lengths: Sequence[int]) -> Any:
 
     if all(part is None for part in parts):
         return None
+    array: np.ndarray | None = None
     if not any(_holds_arrays(part) for part in parts):
         array = gapped_column(parts, lengths)
-        if array.ndim == 1 and array.dtype != object:
+        if array.ndim == 1 and array.dtype.kind in "biuf":
             return array
     values: list[Any] = []
     for part, length in zip(parts, lengths, strict=True):
         values += [np.nan] * length if part is None else scalars(part)
+    if array is not None and set(map(type, values)) == {str}:
+        return array
+    # Arrays, and values of which numpy would make texts because one of them is one.
     return _objects(values)
 
 
@@ -216,4 +220,4 @@ def one_after_another(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
         return found[0]
     # Such as are empty have no part in what the columns are made of.
     full = [frame for frame in found if len(frame)] or found[:1]
-    return pd.concat(full) if full else pd.DataFrame()
+    return pd.concat(full) if full else pd.DataFrame(index=pd.Index([], dtype="int64", name="seq_num"))

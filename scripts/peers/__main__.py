@@ -62,6 +62,8 @@ def main() -> None:
     print("asking databroker 1.2.5 about them", flush=True)
     subprocess.run([python, HERE / "ask_databroker.py", data], check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
     subprocess.run([python, HERE / "ask_projector.py", data], check=True)
+    utc = {**os.environ, "PYTHONHASHSEED": "0", "TZ": "UTC"}
+    subprocess.run([python, HERE / "ask_v1.py", data], check=True, env=utc)
     print(f"{data.relative_to(ROOT)} is made anew; git diff shows what changed", flush=True)
 
 
