@@ -24,6 +24,8 @@ __all__ = ["Database"]
 
 #: Larger pages cost up to a third of the speed of recording single events.
 _PAGE_SIZE = 4096
+#: How long the write-ahead log grows: 32 MiB.
+_LOG_PAGES = 8192
 
 
 class Database:
@@ -155,6 +157,8 @@ class Database:
         if not self.read_only:
             cursor.execute(f"PRAGMA page_size={_PAGE_SIZE}")
             cursor.execute("PRAGMA journal_mode=WAL")
+            # Much of what goes through the log is taken out again, when events become files, before it is copied.
+            cursor.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA cache_size=-32768")
         cursor.close()

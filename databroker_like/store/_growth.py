@@ -189,9 +189,10 @@ INSERT_EVENT = tables.event.insert()
 
 def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
     """Record an event page; of its events, those that are not there."""
-    seq_nums = [int(n) for n in scalars(doc["seq_num"])]
+    seq_nums = scalars(doc["seq_num"])
     if not seq_nums:
         return
+    largest = int(max(seq_nums))
     if min(seq_nums) <= tail.last_seq_num or len(set(seq_nums)) != len(seq_nums):
         events = list(unpack_event_page(doc))
         new = [event for event in events if not _is_there(store, tail, event)]
@@ -205,14 +206,14 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
         raise _after_stop(tail, "event_page", doc)
     rows = len(seq_nums)
     body = encode_segment([doc], compression="lz4")
-    row = _segment_row(tail.id, tail.next_row, rows, max(seq_nums), [Run(run.next_position, rows, True)], body)
+    row = _segment_row(tail.id, tail.next_row, rows, largest, [Run(run.next_position, rows, True)], body)
     with store.write() as connection:
         connection.execute(tables.segment.insert(), {**row, "body": bytes(body), "path": None})
     run.next_position += 1
     tail.next_row += rows
     tail.inline_rows += rows
     tail.inline_size += len(body)
-    tail.last_seq_num = max(tail.last_seq_num, *seq_nums)
+    tail.last_seq_num = max(tail.last_seq_num, largest)
     if tail.inline_rows >= ROWS_TO_A_FILE or tail.inline_size >= BYTES_TO_A_FILE:
         _settle(store, tail)
 
