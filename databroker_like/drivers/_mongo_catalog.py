@@ -9,7 +9,7 @@ from databroker_like.core._lookup import both
 from databroker_like.drivers._mongo_address import MongoAddress
 from databroker_like.drivers._mongo_collection import MongoCollection
 from databroker_like.drivers._mongo_indexes import Index, create
-from databroker_like.drivers._mongo_server import MongoServer
+from databroker_like.drivers._mongo_server import MongoServer, is_database
 from databroker_like.errors import WrongType, listed, nearest
 from databroker_like.queries import In, Text, parse
 from databroker_like.v2 import Broker
@@ -132,6 +132,11 @@ class MongoCatalog(Broker):
     def _indexes(self) -> list[tuple[MongoServer, tuple[Index, ...]]]:
         raise NotImplementedError
 
+    def __getstate__(self) -> dict[str, Any]:
+        for server, _ in self._indexes():
+            server.check_pickles()
+        return super().__getstate__()
+
     def _yaml(self) -> Any:
         data = super()._yaml()
         for source in data["sources"].values():
@@ -191,13 +196,13 @@ def checked_find_kwargs(find_kwargs: Mapping[str, Any] | None, more: tuple[str, 
 def _for_yaml(name: str, value: Any) -> Any:
     if isinstance(value, MongoAddress):
         return value.for_yaml
-    if hasattr(value, "list_collection_names"):
+    if is_database(value):
         raise WrongType(f"{name} is a Database object, which a catalog file cannot hold; make the catalog from a URI")
     return value
 
 
 def _of_object(value: Any) -> Any:
     """What tells a Database object from another, and is itself no connection."""
-    if hasattr(value, "list_collection_names"):
+    if is_database(value):
         return ("database", id(value.client), value.name)
     return value

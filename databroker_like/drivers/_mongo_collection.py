@@ -134,7 +134,7 @@ class MongoCollection(RunCollection):
         # Whole values, as many as there are different ones, are counted there; what is inside them, here.
         with self.server.translated():
             for group in self._aggregate(asked, [*stages, {"$group": {"_id": value, "n": {"$sum": 1}}}]):
-                found = {field: group["_id"]}
+                found = {field: group.get("_id")}
                 tally.add({"stop": found} if is_stop else found, group["n"])
         return tally.counts()
 

@@ -15,7 +15,7 @@ from databroker_like import registry
 from databroker_like.drivers._mongo_address import MongoAddress
 from databroker_like.errors import Invalid, NotWritable, Unreachable, WrongType
 
-__all__ = ["MongoServer", "as_python", "close_clients"]
+__all__ = ["MongoServer", "as_python", "close_clients", "is_database"]
 
 #: How long to look for a server, unless the URI says otherwise.
 _SECONDS = 5
@@ -45,13 +45,13 @@ class MongoServer:
             self.address = MongoAddress(given, argument)
         elif isinstance(given, MongoAddress):
             self.address = given
-        elif all(hasattr(given, name) for name in ("get_collection", "client", "name", "list_collection_names")):
+        elif is_database(given):
             self._given = given
         else:
             kind = type(given).__name__
             raise WrongType(
                 f"{argument} is the URI of a MongoDB database or a pymongo Database, not {kind}"
-                + ("; take a database of the client: client['name']" if hasattr(given, "get_database") else "")
+                + ("; take a database of the client: client['name']" if hasattr(type(given), "get_database") else "")
             )
 
     @property
@@ -69,12 +69,16 @@ class MongoServer:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.shown!r})"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def check_pickles(self) -> None:
+        """Raise when it does not pickle: a Database object is bound to the connections of its process."""
         if self.address is None:
             raise WrongType(
                 f"a catalog made from a Database object ({self.shown}) does not pickle: its connections stay in this "
                 "process; make the catalog from a URI"
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.check_pickles()
         return {"address": self.address}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -144,6 +148,14 @@ class MongoServer:
             ) from error
         except errors.PyMongoError as error:
             raise Unreachable(f"{self.shown}: {_said(error)}") from error
+
+
+def is_database(value: Any) -> bool:
+    """Whether it is a Database object, of pymongo or mongomock.
+
+    Asked of its class: a client, a database and a collection have whatever attribute they are asked for.
+    """
+    return hasattr(type(value), "get_collection") and hasattr(type(value), "list_collection_names")
 
 
 def as_python(options: Any) -> Any:
