@@ -147,15 +147,19 @@ class FileCollection(RunCollection):
         self._warn(worse.path, f"run {one.uid} is also in {better.path}, which is more complete and is used")
         return better
 
-    def _row(self, uid: str) -> Row:
+    def _found(self, uid: str) -> Row | None:
         """The row of a run, current: only its own file is looked at when that has not changed."""
         row = self._by_uid.get(uid)
         if row is None or not is_still(row.entry.path, row.entry.sign) or self._is_uncertain(row):
             self.refresh()
             row = self._by_uid.get(uid)
-            if row is None:
-                near = nearest(uid, self._by_uid)
-                raise NoSuchRun(f"no run {uid!r}; the nearest of {len(self._by_uid)}: {listed(near)}")
+        return row
+
+    def _row(self, uid: str) -> Row:
+        row = self._found(uid)
+        if row is None:
+            near = nearest(uid, self._by_uid)
+            raise NoSuchRun(f"no run {uid!r}; the nearest of {len(self._by_uid)}: {listed(near)}")
         return row
 
     def _is_uncertain(self, row: Row) -> bool:
@@ -205,11 +209,7 @@ class FileCollection(RunCollection):
         return row.entry.sign if row is not None and row.is_finished else None
 
     def has(self, uid: str) -> bool:
-        try:
-            self._row(uid)
-        except NoSuchRun:
-            return False
-        return True
+        return self._found(uid) is not None
 
     def source(self, uid: str, get_filler: Any) -> RunSource:
         row = self._row(uid)
