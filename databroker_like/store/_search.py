@@ -106,13 +106,39 @@ def heads(
     -------
     iterator of (str, bytes, bytes or None)
     """
+    for _, _, *head in versions_and_heads(
+        connection, query, decode=decode, newest_first=newest_first, skip=skip, limit=limit
+    ):
+        yield tuple(head)
+
+
+def versions_and_heads(
+    connection: Connection,
+    query: Node,
+    *,
+    decode: Decode,
+    newest_first: bool = False,
+    skip: int = 0,
+    limit: int | None = None,
+) -> Iterator[tuple[int, int, str, bytes, bytes | None]]:
+    """What `heads` gives, and before it the id and the revision of each run.
+
+    Parameters
+    ----------
+    connection, query, decode, newest_first, skip, limit
+        As of `find`.
+
+    Returns
+    -------
+    iterator of (int, int, str, bytes, bytes or None)
+    """
     for page in Search(connection, query, decode).pages(newest_first, skip, limit):
         for first in range(0, len(page), DOCUMENTS):
             ids = [number for number, _ in page[first : first + DOCUMENTS]]
-            found = {row[0]: row for row in _rows(connection, ids, run.c.uid, run.c.start, run.c.stop)}
+            found = {row[0]: row for row in _rows(connection, ids, run.c.revision, run.c.uid, run.c.start, run.c.stop)}
             # One that was deleted meanwhile is left out.
             for row in (found[number] for number in ids if number in found):
-                yield row[1], row[2], row[3]
+                yield row[0], row[1], row[2], row[3], row[4]
 
 
 class Search:
