@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from databroker_like import registry
+from databroker_like.core._amending import Amending
 from databroker_like.core._collection import Head, NoRuns, RunCollection
+from databroker_like.core._corrections import Corrections
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._handlers import HandlerRegistry
 from databroker_like.core._held import RunsHeld
@@ -38,7 +40,7 @@ _COMPLETED = 100
 _SHOWN = 5
 
 
-class Broker(CatalogBase):
+class Broker(Amending, CatalogBase):
     """A catalog of runs, looked up by uid, by scan_id and by how recent they are.
 
     A driver is a subclass that says where the runs are, by ``_make_collection()``, and, where it also records,
@@ -210,8 +212,9 @@ class Broker(CatalogBase):
         if run is None:
             get_filler = filler_getter(self._filler_class, self._handlers, self._root_map)
             source = self.collection.source(uid, get_filler)
+            kept = Corrections(self.collection, uid, get_filler)
             run = BlueskyRun.from_source(
-                source, transforms=self._transforms, head=None if head is None else head[1:], name=uid
+                source, transforms=self._transforms, head=head and head[1:], corrections=kept, name=uid
             )
             run.cat = run.catalog_object = self
             self._runs.keep(uid, start, run, version)
@@ -320,8 +323,9 @@ class Broker(CatalogBase):
         """
         return self._narrowed(both(self._query, In("uid", [uid for uid, run in self.items() if func(run)])), "filtered")
 
-    def _narrowed(self, query: Node, name: str) -> Broker:
-        kwargs = {**self._captured_init_kwargs, "query": query, "name": name, "metadata": dict(self.metadata or {})}
+    def _narrowed(self, query: Node, name: str, **kwargs: Any) -> Broker:
+        given = {"query": query, "name": name, "metadata": dict(self.metadata or {}), **kwargs}
+        kwargs = {**self._captured_init_kwargs, **given}
         found = type(self)(*self._captured_init_args, **kwargs)
         found._share(self)
         return found

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Reversible
 from itertools import islice
 from typing import Any
 
+from databroker_like.core._correction import Correction
+from databroker_like.core._revision import Revision
 from databroker_like.core._source import RunSource
+from databroker_like.errors import NotOffered, OutOfRange, WrongType
 from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
 
-__all__ = ["Head", "NoRuns", "RunCollection"]
+__all__ = ["Head", "NoRuns", "RunCollection", "check_revision"]
 
 Doc = Mapping[str, Any]
 #: The uid of a run, its start document, and its stop document or None.
@@ -148,9 +152,95 @@ class RunCollection(ABC):
         """What becomes another when the documents of a finished run are changed; None when that is not known.
 
         It is asked right after `start`, or where an iterator of `heads` stands, and what was found then is good
-        enough: a database keeps it from there and is not asked again. While a run goes on it is None.
+        enough: a database keeps it from there and is not asked again. While a run goes on it is None, or already what
+        it will be when the run has ended and nobody changed what was recorded.
         """
         return None
+
+    def revisions(self, uid: str) -> list[Revision]:
+        """Each time the metadata of a run was amended, first to last; a storage that keeps none overrides nothing."""
+        return []
+
+    def source_at(self, uid: str, get_filler: Any, revision: int) -> RunSource:
+        """The source of one run as it was at a revision: 0 is what was recorded, to the letter.
+
+        Parameters
+        ----------
+        uid : str
+        get_filler : callable
+            As `source` takes it.
+        revision : int
+
+        Returns
+        -------
+        RunSource
+
+        Raises
+        ------
+        OutOfRange
+            When there is no such revision.
+        """
+        check_revision(uid, revision, 0)
+        return self.source(uid, get_filler)
+
+    def amend(
+        self, uid: str, correction: Correction | Mapping[str, Any], *, author: str | None = None, reason: str = ""
+    ) -> Revision:
+        """Put documents of a run in the place of others, as its next revision; those before stay readable.
+
+        Parameters
+        ----------
+        uid : str
+        correction : Correction or mapping
+            What is to be changed; a mapping is what `Patch` takes.
+        author : str, optional
+            Who is logged in, by default.
+        reason : str
+            Why.
+
+        Returns
+        -------
+        Revision
+
+        Raises
+        ------
+        NotOffered
+            When this storage cannot keep revisions.
+        """
+        raise NotOffered(
+            f"run {uid} cannot be amended: this kind of catalog keeps runs as they were recorded; copy it into an "
+            "embedded store (BlueskyEmbeddedCatalog), and amend it there, or mend what is read with transforms"
+        )
+
+
+def check_revision(uid: str, revision: Any, current: int) -> int:
+    """Refuse what is no revision of a run.
+
+    Parameters
+    ----------
+    uid : str
+    revision : int
+    current : int
+        The last one there is.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    OutOfRange
+        When there is none of this number.
+    WrongType
+        When it is no whole number.
+    """
+    if isinstance(revision, bool) or not hasattr(revision, "__index__"):
+        raise WrongType(f"a revision is a whole number, 0 for what was recorded, not {revision!r}")
+    number = operator.index(revision)
+    if not 0 <= number <= current:
+        there = f"revisions 0 to {current}" if current else "revision 0 alone, what was recorded"
+        raise OutOfRange(f"run {uid} has no revision {number}; it has {there}")
+    return number
 
 
 def _newest_first(starts: Mapping[str, Any]) -> Iterable[str]:

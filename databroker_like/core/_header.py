@@ -33,9 +33,10 @@ class Header:
     def __init__(self, source: RunSource, transforms: Mapping[str, Callable[..., Any]]) -> None:
         self.source = source
         self.transforms = transforms
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Ask the source for everything anew."""
         self._start: Start | None = None
         self._stop: Stop | None = None
         self._descriptors: list[Descriptor] | None = None
@@ -59,7 +60,7 @@ class Header:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._forget()
+        self.forget()
 
     @property
     def start(self) -> Start:

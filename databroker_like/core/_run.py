@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from databroker_like.core._collection import check_revision
+from databroker_like.core._corrections import Corrections
 from databroker_like.core._datums import DatumTable
 from databroker_like.core._document import same
 from databroker_like.core._documents import check_fill, run_documents
@@ -13,6 +15,7 @@ from databroker_like.core._filler import HandlerCache, opener_of
 from databroker_like.core._header import Header
 from databroker_like.core._intake import CatalogBase
 from databroker_like.core._persistence import NotPersisted
+from databroker_like.core._revision import Revision
 from databroker_like.core._run_members import Fillers, Streams
 from databroker_like.core._source import GETTERS, RunSource
 from databroker_like.core._transforms import parse_transforms
@@ -41,6 +44,8 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         For streams of external data.
     source : RunSource, optional
         All getters in one, in their place; `from_source` is the same.
+    corrections : Corrections, optional
+        Where its revisions are kept; a run without is neither amended nor was.
     **kwargs
         What every intake catalog takes: ``name``, ``description``, ``metadata``, ...
 
@@ -84,12 +89,14 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         get_stream_resources: Any = None,
         get_stream_datums: Any = None,
         source: RunSource | None = None,
+        corrections: Corrections | None = None,
         **kwargs: Any,
     ) -> None:
         if source is None:
             given = locals()
             source = RunSource.from_getters(**{name: given[name] for name in GETTERS})
         self._header = Header(source, parse_transforms(transforms))
+        self._corrections = corrections
         self._streams = Streams(self)
         self._fillers: Fillers | None = None
         self._given: dict[str, Any] = {}
@@ -188,7 +195,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     # -- documents -----------------------------------------------------------------------------------------------
 
-    def documents(self, *, fill: str, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
+    def documents(
+        self, *, fill: str, strict_order: bool = True, revision: int | None = None
+    ) -> Iterator[tuple[str, Any]]:
         """The documents of the run, each after all those that it refers to.
 
         Parameters
@@ -199,6 +208,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         strict_order : bool
             Give one event to a page, in the order of their times through all streams. False gives the pages as they
             are stored, in the order of their first times. True by default.
+        revision : int, optional
+            As they were after so many amendments, without the transforms of the catalog: 0 gives what was recorded.
+            As they are now by default.
 
         Returns
         -------
@@ -210,8 +222,12 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         ------
         Invalid
             When ``fill`` is anything else.
+        OutOfRange
+            When there is no such revision.
         """
         check_fill(fill)
+        if revision is not None:
+            return self.at_revision(revision).documents(fill=fill, strict_order=strict_order)
         return run_documents(self._header, fill, strict_order)
 
     def canonical(self, *, fill: str, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
@@ -258,6 +274,80 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
                 "'get_file_list', by which a handler tells its files"
             )
         return list(get_file_list(iter(DatumTable(self.source, self._header.transforms).keywords(resource["uid"]))))
+
+    # -- revisions -----------------------------------------------------------------------------------------------
+
+    @property
+    def revisions(self) -> list[Revision]:
+        """Each time its metadata was amended, first to last; nothing when it is as it was recorded.
+
+        ``run.revisions[0]`` has the number 1: revision 0 is what was recorded, which nobody amended.
+        """
+        return [] if self._corrections is None else self._corrections.revisions()
+
+    def at_revision(self, revision: int) -> BlueskyRun:
+        """The run as it was after so many amendments; revision 0 is exactly what was recorded.
+
+        Parameters
+        ----------
+        revision : int
+
+        Returns
+        -------
+        BlueskyRun
+            Without the transforms of the catalog, which mend what is current.
+
+        Raises
+        ------
+        OutOfRange
+            When there is no such revision.
+        """
+        if self._corrections is None:
+            check_revision(self._header.start["uid"], revision, 0)
+            source, corrections = self.source, None
+        else:
+            source, corrections = self._corrections.at(revision)
+        run = BlueskyRun.from_source(source, corrections=corrections, name=self.name)
+        run.cat = run.catalog_object = self.cat
+        return run
+
+    def amend(self, changes: Mapping[str, Any], *, author: str | None = None, reason: str = "") -> Revision:
+        """Correct the metadata of the run for good; what it was before stays readable as an earlier revision.
+
+        Parameters
+        ----------
+        changes : dict
+            ``{"start": {...}, "stop": {...}, "descriptor": {uid: {...}}, "resource": {uid: {...}}}``, or some of it.
+            Each is merged into the current document; None takes a key away (RFC 7396).
+        author : str, optional
+            Who is logged in, by default.
+        reason : str
+            Why; it may not be empty.
+
+        Returns
+        -------
+        Revision
+
+        Raises
+        ------
+        Invalid
+            When nothing would change, or a uid or reference would, or there is no reason.
+        InvalidDocument
+            When a document would not be valid any more.
+        NoSuchDocument
+            When the run has no such document.
+        NotOffered
+            When the run is kept where revisions cannot be.
+        """
+        if self._corrections is None:
+            raise NotOffered(
+                f"run {self._header.start['uid']} comes from getters, not from a catalog that keeps revisions; record "
+                "it into an embedded store, and amend it there"
+            )
+        revision = self._corrections.amend(changes, author=author, reason=reason)
+        self._header.forget()
+        self._streams.forget()
+        return revision
 
     # -- what a run does not do ----------------------------------------------------------------------------------
 

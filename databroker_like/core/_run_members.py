@@ -19,6 +19,10 @@ class Streams(Mapping[str, Any]):
         self._run = run
         self._made: dict[str, BlueskyEventStream] = {}
 
+    def forget(self) -> None:
+        """Make them anew: their descriptors became others."""
+        self._made.clear()
+
     def __getitem__(self, name: str) -> BlueskyEventStream:
         if name in self._made:
             return self._made[name]

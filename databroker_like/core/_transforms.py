@@ -114,6 +114,8 @@ def apply_transform(transforms: Mapping[str, Transform], name: str, doc: Mapping
         return wrap(name, doc)
     try:
         changed = transform(_Draft(copy.deepcopy(dict(doc))))
+    except TransformFailed:  # one made of several has said which
+        raise
     except Exception as error:
         raise TransformFailed(
             f"the transform {_name_of(transform)} raised on the {name} document {doc.get('uid')!r}: "

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like.codecs import decode
-from databroker_like.core._collection import RunCollection
+from databroker_like.core._collection import RunCollection, check_revision
+from databroker_like.core._correction import Correction, Patch
+from databroker_like.core._revision import Revision
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
+from databroker_like.store import _revisions as revisions
 from databroker_like.store import _schema as tables
 from databroker_like.store import _search as search
 from databroker_like.store._search_distinct import distinct
@@ -31,6 +34,8 @@ class StoreCollection(RunCollection):
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        #: The version of the run whose start document was read last: it is asked for next.
+        self._seen: tuple[str, tuple[int, int]] | None = None
 
     def problems(self) -> dict[str, str]:
         if self.store.check_version():
@@ -51,9 +56,10 @@ class StoreCollection(RunCollection):
         if not self.store.check_version():
             return
         with self.store.database.read() as connection:
-            for uid, start, stop in search.heads(
+            for run_id, revision, uid, start, stop in search.versions_and_heads(
                 connection, query, newest_first=newest_first, skip=skip, limit=limit, decode=decode
             ):
+                self._seen = uid, (run_id, revision)
                 yield uid, decode(start), None if stop is None else decode(stop)
 
     def count(self, query: Node = Everything()) -> int:
@@ -75,20 +81,38 @@ class StoreCollection(RunCollection):
         return self._row(uid, tables.run.c.id) is not None
 
     def start(self, uid: str) -> Doc:
-        return decode(self._known(uid, tables.run.c.start)[0])
+        run = tables.run
+        body, run_id, revision = self._known(uid, run.c.start, run.c.id, run.c.revision)
+        self._seen = uid, (run_id, revision)
+        return decode(body)
 
     def stop(self, uid: str) -> Doc | None:
         (body,) = self._known(uid, tables.run.c.stop)
         return None if body is None else decode(body)
 
     def version(self, uid: str) -> Any:
+        seen, self._seen = self._seen, None
+        if seen is not None and seen[0] == uid:
+            return seen[1]
         run = tables.run
-        run_id, revision, finished = self._known(uid, run.c.id, run.c.revision, run.c.stop.is_not(None))
-        return (run_id, revision) if finished else None
+        return tuple(self._known(uid, run.c.id, run.c.revision))
 
     def source(self, uid: str, get_filler: Any) -> RunSource:
-        self._known(uid, tables.run.c.id)
         return StoredRun(self.store, uid).source(get_filler)
+
+    def source_at(self, uid: str, get_filler: Any, revision: int) -> RunSource:
+        (current,) = self._known(uid, tables.run.c.revision)
+        return StoredRun(self.store, uid, check_revision(uid, revision, current)).source(get_filler)
+
+    def revisions(self, uid: str) -> list[Revision]:
+        self._known(uid, tables.run.c.id)
+        return revisions.revisions(self.store, uid)
+
+    def amend(
+        self, uid: str, correction: Correction | Mapping[str, Any], *, author: str | None = None, reason: str = ""
+    ) -> Revision:
+        self._known(uid, tables.run.c.id)
+        return revisions.amend(self.store, uid, Patch.of(correction), author=author, reason=reason)
 
     def _row(self, uid: str, *columns: Any) -> Any:
         from sqlalchemy import select

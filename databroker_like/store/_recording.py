@@ -120,8 +120,10 @@ class StoreSink:
                 ).scalar_one()
                 tail = Tail(run, descriptor_id, doc["uid"])
             elif name == "stop":
-                connection.execute(tables.run.update().where(tables.run.c.id == run.id).values(stop=body))
-                index_stop(connection, run.id, run.time, doc)
+                update = tables.run.update().where(tables.run.c.id == run.id).values(stop=body)
+                # The time of a run may have been amended while it was being recorded.
+                time = connection.execute(update.returning(tables.run.c.time)).scalar_one()
+                index_stop(connection, run.id, time, doc)
         run.next_position += 1
         self._runs.own(run, name, doc["uid"], tail)
         if name == "stop":
