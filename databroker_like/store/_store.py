@@ -95,18 +95,21 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether there is a store yet."""
-        if self._is_ready:
-            return True
-        if self.database.is_sqlite and not os.path.exists(self.database.path):
-            return False
-        return self.version() is not None
+        return self._is_ready or self.version() is not None
 
     def version(self) -> str | None:
         """The version of its tables; None when there are none."""
-        from sqlalchemy import inspect, text
+        from sqlalchemy import text
 
+        if self.database.is_sqlite and not os.path.exists(self.database.path):
+            return None
+        there = (
+            "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
+            if self.database.is_sqlite
+            else "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'alembic_version'"
+        )
         with self.database.read() as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            if not connection.execute(text(there)).scalar_one():
                 return None
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
@@ -120,9 +123,9 @@ class Store:
         """
         if self._is_ready:
             return True
-        if not self.exists:
-            return False
         found = self.version()
+        if found is None:
+            return False
         if found != HEAD:
             raise InvalidFile(_other_version(self, found))
         self._is_ready = True
