@@ -26,6 +26,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "formats.jsonl": "databroker_like.drivers._json:JSONFormat",
         "formats.msgpack": "databroker_like.drivers._msgpack:MsgpackFormat",
         "open_catalog": "databroker_like.core._yaml:open_catalog",
+        "mongo_normalized": "databroker_like.drivers.mongo_normalized:BlueskyMongoCatalog",
         "temp": "databroker_like.drivers.msgpack:temp",
         "v1.Broker": "databroker_like.v1:Broker",
         "v2.Broker": "databroker_like.v2:Broker",

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit, urlunsplit
 
 from databroker_like import registry
-from databroker_like.core._handlers import discover_handlers
 from databroker_like.errors import InvalidConfig, NotOffered, listed, nearest
 from databroker_like.utils import Secret
 
@@ -59,8 +58,8 @@ def configured(config: Any, auto_register: bool, name: str | None) -> tuple[Any,
         near = listed([n for key in unknown for n in nearest(key, _KNOWN)] or _KNOWN)
         raise InvalidConfig(f"{called} has {listed(unknown)}, which means nothing; did you mean {near}?")
     uris = {part: _uri(config, part, called) for part in _MONGO}
+    handlers = _handlers(config, called)
     kwargs: dict[str, Any] = {
-        "handler_registry": _handlers(config, auto_register, called),
         "root_map": _mapping(config, "root_map", called),
         "transforms": _mapping(config, "transforms", called),
     }
@@ -68,8 +67,13 @@ def configured(config: Any, auto_register: bool, name: str | None) -> tuple[Any,
         kwargs["name"] = name
     if config.get("description"):
         kwargs["description"] = str(config["description"])
-    make = registry.import_path("databroker_like.drivers.mongo_normalized:BlueskyMongoCatalog")
-    return make(uris["metadatastore"], uris["assets"], **kwargs), version
+    if not auto_register:
+        kwargs["handler_registry"] = handlers
+    catalog = registry.load("mongo_normalized")(uris["metadatastore"], uris["assets"], **kwargs)
+    if auto_register:
+        for spec, handler in handlers.items():
+            catalog.register_handler(spec, handler, overwrite=True)
+    return catalog, version
 
 
 def _version(config: Mapping[str, Any], called: str) -> int:
@@ -91,8 +95,8 @@ def _mapping(config: Mapping[str, Any], key: str, called: str) -> dict[str, Any]
     return dict(value)
 
 
-def _handlers(config: Mapping[str, Any], auto_register: bool, called: str) -> dict[str, Any]:
-    found: dict[str, Any] = dict(discover_handlers()) if auto_register else {}
+def _handlers(config: Mapping[str, Any], called: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for spec, handler in _mapping(config, "handlers", called).items():
         if isinstance(handler, str):
             found[spec] = handler

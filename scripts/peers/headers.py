@@ -175,8 +175,8 @@ def _about_stream(
         "get_events": lambda: [dict(event) for event in open_broker().get_events([header()], stream)],
         "data('nobody')": lambda: list(header().data("nobody", stream)),
     }
-    for field in fields[:1]:
-        only = [field]
+    if fields:
+        only = fields[:1]
         asked[f"table(fields={only!r})"] = lambda: header().table(stream, fields=only, timezone="UTC")
         asked[f"events(fields={only!r})"] = lambda: [dict(e) for e in header().events(stream, fields=only)]
     for field in fields:

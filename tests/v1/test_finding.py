@@ -195,7 +195,7 @@ def test_either_version_leads_to_the_other(one: Any) -> None:
 def test_a_broker_is_made_of_a_catalog_of_runs() -> None:
     with pytest.raises(WrongType, match="not of the int 3"):
         v1.Broker(3)
-    with pytest.raises(WrongType, match="Broker.named"):
+    with pytest.raises(WrongType, match=r"Broker\.named"):
         v1.Broker("catalog")
 
 

@@ -230,7 +230,7 @@ def test_external_data_is_read_when_it_is_asked_for(images: Any) -> None:
         assert [value.max() for value in table["image"]] == [0, 1, 2]
         assert_is_that_of_the_events(header, "primary", fill=fill)
     assert list(header.table(fields=["motor"], fill=True)) == ["time", "motor"]
-    with pytest.raises(WrongType, match="fill=1.5"):
+    with pytest.raises(WrongType, match=r"fill=1\.5"):
         header.table(fill=1.5)
 
 
