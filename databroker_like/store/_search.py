@@ -106,10 +106,10 @@ def heads(
     -------
     iterator of (str, bytes, bytes or None)
     """
-    for _, _, *head in versions_and_heads(
+    for _, _, uid, start, stop in versions_and_heads(
         connection, query, decode=decode, newest_first=newest_first, skip=skip, limit=limit
     ):
-        yield tuple(head)
+        yield uid, start, stop
 
 
 def versions_and_heads(

@@ -176,7 +176,7 @@ class StoredRun:
             segments = connection.execute(held.order_by(segment.c.first)).all()
             # Opened while the database still says that they are there.
             opened = [Segment(body if path is None else self.store.files.open(path)) for _, _, body, path in segments]
-        pages = []
+        pages: list[tuple[int, Doc]] = []
         for (first, rows, _, _), found in zip(segments, opened, strict=True):
             begin, stop = max(0, skip - first), rows if end is None else min(rows, end - first)
             pages.append((first + begin, found.page(descriptor_uid, begin, stop)))
