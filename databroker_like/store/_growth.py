@@ -269,7 +269,9 @@ class _Piece:
     @property
     def shape(self) -> tuple[Any, ...]:
         page = self.page
-        return tuple(page["data"]), tuple(page["timestamps"]), tuple(page["filled"]) if "filled" in page else None
+        filled = tuple(page["filled"]) if "filled" in page else None
+        # The order of the keys comes back as it was, too.
+        return tuple(page), tuple(page["data"]), tuple(page["timestamps"]), filled
 
 
 def _settle(store: Store, tail: Tail) -> None:

@@ -49,7 +49,7 @@ def shown_progress(items: Iterable[T], doing: str, total: int, wanted: bool | No
         progress.MofNCompleteColumn(),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=console, transient=True) as bar:
+    with progress.Progress(*columns, console=console, transient=console.is_terminal) as bar:
         task = bar.add_task(doing, total=total)
         for item in items:
             yield item
