@@ -130,6 +130,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Any:
         if name in FROM_AN_INDEX.values():
             for path in folder.iterdir():  # left alone for long enough to be worth keeping
                 os.utime(path, (time.time() - 1000, time.time() - 1000))
+            time.sleep(0.05)
             assert len(make(folder)) == RUNS  # which writes the index
     for name, other in FROM_AN_INDEX.items():
         catalogs[name] = catalog = BACKENDS[other](folders[other])
