@@ -11,7 +11,7 @@ from databroker_like.codecs import encode
 from databroker_like.core._revision import DocumentKey
 from databroker_like.core._transforms import TRANSFORMABLE, apply_transform, parse_transforms
 from databroker_like.core._validation import validate
-from databroker_like.errors import Invalid, NoSuchDocument, WrongType, listed, nearest
+from databroker_like.errors import Invalid, InvalidDocument, NoSuchDocument, WrongType, listed, nearest
 
 __all__ = ["AMENDABLE", "Correction", "Patch", "TransformedDocuments", "checked_author", "checked_reason", "merged"]
 
@@ -214,7 +214,10 @@ def _check(key: DocumentKey, old: Doc, new: Doc, ended: bool) -> None:
                 "others refer to it"
             )
     validate(name, new)
-    encode(new)
+    try:
+        encode(new)
+    except InvalidDocument as error:
+        raise InvalidDocument(f"the {name} document {uid!r} cannot be kept: {error}") from error
     if name == "descriptor":
         before, after = set(old.get("data_keys", {})), set(new["data_keys"])
         if before != after:
@@ -230,7 +233,10 @@ def _is_equal(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(_is_equal(one[key], other[key]) for key in one)
     if type(one) is list and type(other) is list:
         return len(one) == len(other) and all(map(_is_equal, one, other))
-    return encode(one) == encode(other)
+    try:
+        return encode(one) == encode(other)
+    except InvalidDocument:  # which is told when it is checked
+        return False
 
 
 def checked_author(author: str | None) -> str:
