@@ -109,7 +109,7 @@ def joined(parts: list[Any]) -> Any:
         first = parts[0]
         # Joining int64 to float64 would change the integers; frames of two shapes make no array.
         if all(part.dtype == first.dtype and part.shape[1:] == first.shape[1:] for part in parts):
-            return numpy.concatenate(parts)
+            return numpy.concatenate(parts, dtype=first.dtype)  # without it, bytes would be brought into native order
     return list(chain.from_iterable(map(scalars, parts)))
 
 

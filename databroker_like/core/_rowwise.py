@@ -64,7 +64,7 @@ def column(values: list[Any]) -> Any:
             and first.dtype.kind in "biufc"
             and all(v.dtype == first.dtype and v.shape == first.shape for v in values)
         ):
-            return numpy.stack(values)
+            return numpy.stack(values, dtype=first.dtype)
     return values
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from databroker_like.codecs import decode, encode
 from databroker_like.core._columns import EVENT_COLUMNS, EVENT_GROUPS, LazyPage, check_lengths
 from databroker_like.errors import InvalidDocument, InvalidFile
-from databroker_like.store._segment_columns import About, from_arrow, join_stored, to_arrow
+from databroker_like.store._looks import Look
+from databroker_like.store._segment_columns import About, from_arrow, join_stored, stored_look, to_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +75,7 @@ def encode_segment(pages: Sequence[Page], *, compression: Literal["lz4", "zstd"]
             fields.append(pa.field(name if key is None else f"{name}.{key}", array.type, metadata=metadata))
         except UnicodeEncodeError as error:
             raise InvalidDocument(f"the data key {key!r} is no text that can be written: {error}") from error
-    step = max(1, min(BATCH_ROWS, rows * BATCH_BYTES // max(1, sum(array.nbytes for array in arrays))))
+    step = max(1, min(BATCH_ROWS, rows * BATCH_BYTES // max(1, sum(array.get_total_buffer_size() for array in arrays))))
     note = encode({"version": _VERSION, "rows": rows, "step": step, "keys": layout["keys"], "more": layout["more"]})
     schema = pa.schema(fields, {_ABOUT: note})
     sink = pa.BufferOutputStream()
@@ -210,6 +211,10 @@ class Segment:
         chunks = [batch.column(0) for batch in self.batches([number], start, stop)]
         return from_arrow(chunks, self.about[number])
 
+    def look(self, number: int) -> Look:
+        """What one column looks like; it is not read."""
+        return stored_look(self.schema.field(number).type, self.about[number])
+
 
 class SegmentPage(LazyPage):
     """Some rows of a segment as an event page; a column is read when it is first touched, and kept.
@@ -248,6 +253,16 @@ class SegmentPage(LazyPage):
         if number not in self._held:
             self._held[number] = self._segment.column(number, self._start, self._stop)
         return self._held[number]
+
+    def look(self, group: str, key: str) -> Look | None:
+        """What a column of a group looks like, not read; None when there is no such column."""
+        number = self._segment.groups.get(group, {}).get(key)
+        return None if number is None else self._segment.look(number)
+
+    @property
+    def step(self) -> int:
+        """How many rows lie together in the file."""
+        return self._segment.step
 
     def __len__(self) -> int:
         return len(self._segment.keys)

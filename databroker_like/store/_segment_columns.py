@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.codecs import decode, encode
 from databroker_like.core._columns import joined
 from databroker_like.errors import InvalidDocument, InvalidFile
+from databroker_like.store._looks import Look, look_at
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["About", "StoredValues", "from_arrow", "join_stored", "to_arrow"]
+__all__ = ["About", "StoredValues", "from_arrow", "join_stored", "stored_look", "to_arrow"]
 
 #: What is noted beside a column: how its values come back from what arrow holds.
 About = dict[str, Any]
@@ -73,7 +75,7 @@ def join_stored(parts: list[Any]) -> Any:
 
         arrays = [part._array for part in parts]
         if len({(array.dtype, array.shape[1:]) for array in arrays}) == 1:
-            return StoredValues(np.concatenate(arrays))
+            return StoredValues(np.concatenate(arrays, dtype=arrays[0].dtype))
     return joined(parts)
 
 
@@ -115,7 +117,7 @@ def _of_array(values: np.ndarray) -> tuple[pa.Array, About]:
         return found if found is not None else _encoded(list(values))
     if values.dtype.kind in "biufcSmM":
         # The byte order of what stands for Python values makes no difference to them.
-        return _plain(values.astype(values.dtype.newbyteorder("="), copy=False), {})
+        return _plain(values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("=")), {})
     return _of_list(values.tolist())
 
 
@@ -181,14 +183,14 @@ def _as_uuids(values: list[str]) -> pa.Array | None:
     table = np.frombuffer(text.encode(), np.uint8).reshape(count, _UUID_LENGTH)
     if any((table[:, at] != ord("-")).any() for at in _DASHES):
         return None
-    digits = text.replace("-", "").encode()
+    digits = text.encode().translate(None, b"-")
     if len(digits) != 32 * count:
         return None
     try:
         packed = binascii.unhexlify(digits)
     except binascii.Error:  # other letters
         return None
-    if binascii.hexlify(packed) != digits:  # capital ones
+    if digits.lower() != digits:
         return None
     return pa.Array.from_buffers(pa.binary(16), count, [None, pa.py_buffer(packed)])
 
@@ -198,7 +200,10 @@ def _encoded(values: list[Any]) -> tuple[pa.Array, About]:
 
     raw = list(map(encode, values))
     size = sum(map(len, raw))
-    return pa.array(raw, pa.binary() if size <= _OFFSETS_AT_MOST else pa.large_binary()), {"is": "encoded"}
+    look = look_at(values)
+    noted = "|O" if look.dtype.kind == "V" else look.dtype.str
+    about = {"is": "encoded", "dtype": noted, "shape": list(look.shape)}
+    return pa.array(raw, pa.binary() if size <= _OFFSETS_AT_MOST else pa.large_binary()), about
 
 
 def _plain(values: np.ndarray, about: About) -> tuple[pa.Array, About]:
@@ -206,13 +211,15 @@ def _plain(values: np.ndarray, about: About) -> tuple[pa.Array, About]:
     import pyarrow as pa
 
     dtype = values.dtype
-    if _arrow_type(dtype) is not None:
-        return pa.array(values, _arrow_type(dtype), from_pandas=False), about
+    inner = _arrow_type(dtype)
+    if inner is not None:
+        return pa.array(values, inner, from_pandas=False), about
     if not dtype.itemsize:
         return _encoded(values.tolist())
     return _raw(values, dtype.itemsize), {"is": "raw", "dtype": dtype.str}
 
 
+@functools.cache
 def _arrow_type(dtype: np.dtype) -> Any:
     import pyarrow as pa
 
@@ -261,7 +268,7 @@ def _stacked(values: list[np.ndarray]) -> tuple[pa.Array, About] | None:
         return None
     if not all(value.dtype == dtype and value.shape == shape for value in values):
         return None
-    return _tensor(np.stack(values), "ndarray")
+    return _tensor(np.stack(values, dtype=dtype), "ndarray")
 
 
 def _nested(values: list[list[Any]]) -> tuple[pa.Array, About] | None:
@@ -287,6 +294,27 @@ def _nested(values: list[list[Any]]) -> tuple[pa.Array, About] | None:
     except OverflowError:  # an integer beyond 64 bits
         return None
     return _tensor(array.reshape(len(values), *shape), "list")
+
+
+def stored_look(kind: pa.DataType, about: About) -> Look:
+    """What a column looks like, from what is noted beside it.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+    about : dict
+
+    Returns
+    -------
+    Look
+    """
+    import pyarrow as pa
+
+    if "dtype" in about:
+        return Look.of(about["dtype"], about.get("shape", ()))
+    if about.get("is") == "uuid" or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return Look.of("U")
+    return Look.of("?" if pa.types.is_boolean(kind) else kind.to_pandas_dtype())
 
 
 # -- from arrow -----------------------------------------------------------------------------------------------------
@@ -329,7 +357,7 @@ def from_arrow(chunks: list[pa.Array], about: About) -> Any:
         parts = [_array(chunk, about) for chunk in chunks]
     except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
         raise InvalidFile(f"a column of {first} that is no {kind or 'numbers'}: {error}") from error
-    array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    array = parts[0] if len(parts) == 1 else np.concatenate(parts, dtype=parts[0].dtype)
     return StoredValues(array) if kind in ("list", "scalar") else array
 
 

@@ -18,6 +18,7 @@ from databroker_like.core._columns import check_lengths, page_size, slice_page
 from databroker_like.core._pages import concat_event_pages, rechunk_event_pages, unpack_event_page
 from databroker_like.errors import InvalidDocument, InvalidFile
 from databroker_like.store import _segment
+from databroker_like.store._looks import look_at
 from databroker_like.store._segment import Segment, encode_segment
 from databroker_like.testing import _strategies
 
@@ -174,3 +175,14 @@ def test_pages_come_back_to_the_letter_whole_and_in_parts(parts, compression, da
     assert spelled(slice_page(page, begin, end))[1] == events[begin:end]
     again = Segment(encode_segment([segment.page("d"), pickle.loads(pickle.dumps(page))]))
     assert spelled(again.page("d"))[1] == events * 2
+
+
+@given(pages())
+def test_what_a_column_looks_like_is_known_without_reading_it(parts):
+    segment = Segment(encode_segment(parts))
+    page = segment.page("d")
+    looks = {key: page.look("data", key) for key in page["data"]}
+    assert page._held == {}
+    for key, look in looks.items():
+        assert look == look_at(page["data"][key]), key
+    assert page.look("data", "none of these") is None
