@@ -179,7 +179,6 @@ def test_data_keys_neither_come_nor_go(keys):
         ({"descriptor": {"d0": {"data_keys": 3}}}, "descriptor document 'd0' is not valid at 'data_keys'"),
         ({"resource": {"r0": {"spec": None}}}, "resource document 'r0' is not valid"),
         ({"start": {"thing": object()}}, "start document '41fb' cannot be kept"),
-        ({"start": {"inner": {"nd": 1}}}, "start document '41fb' cannot be kept.*'nd'"),
         ({"start": {"inner": {2: 1}}}, "a key in it is not a string"),
     ],
 )
@@ -199,13 +198,13 @@ def test_only_the_start_document_is_amended_while_a_run_goes_on():
 def test_a_document_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(NoSuchDocument, match="no descriptor 'd1'; it has 'd0'"):
         Patch({"descriptor": {"d1": {}}}).changes(RUN)
-    with pytest.raises(NoSuchDocument, match="no descriptor 'time'; it has 'd0'.*{uid: {...}}"):
+    with pytest.raises(NoSuchDocument, match=r"no descriptor 'time'; it has 'd0'.*{uid: {\.\.\.}}"):
         Patch({"descriptor": {"time": 3}}).changes(RUN)
 
 
 @pytest.mark.parametrize("changes", [{}, {"event": {}}, {"starts": {"a": 1}}])
 def test_changes_of_nothing_or_of_other_kinds_are_refused(changes):
-    with pytest.raises(Invalid, match="there are no changes|'(event|starts)' cannot be amended"):
+    with pytest.raises(Invalid, match=r"there are no changes|'(event|starts)' cannot be amended"):
         Patch(changes)
 
 
@@ -291,8 +290,8 @@ def _run(transforms=None):
     return BlueskyRun(
         get_run_start=lambda: START,
         get_run_stop=lambda: STOP,
-        get_event_descriptors=lambda: [],
-        get_resources=lambda: [],
+        get_event_descriptors=list,
+        get_resources=list,
         transforms=transforms,
     )
 
