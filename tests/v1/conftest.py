@@ -7,18 +7,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mongomock
 import pytest
 import tzlocal
 
+from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
+from databroker_like.drivers.mongo_normalized import BlueskyMongoCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_like.testing import _runs as samples
+
+
+def _databases() -> tuple[Any, Any]:
+    client = mongomock.MongoClient()
+    return client["metadatastore"], client["assets"]
+
 
 KINDS: dict[str, Callable[[Path], Any]] = {
     "in_memory": lambda folder: BlueskyInMemoryCatalog(name="kept"),
     "jsonl": lambda folder: BlueskyJSONLCatalog(str(folder / "*.jsonl"), name="kept"),
     "msgpack": lambda folder: BlueskyMsgpackCatalog(str(folder / "*.msgpack"), name="kept"),
+    "embedded": lambda folder: BlueskyEmbeddedCatalog(str(folder), name="kept"),
+    "mongo": lambda folder: BlueskyMongoCatalog(*_databases(), name="kept"),
 }
 
 
