@@ -98,6 +98,8 @@ class DataFiles:
                 return pyarrow.py_buffer(self._remote.cat_file(path))
         try:
             return pyarrow.memory_map(path).read_buffer()
+        except FileNotFoundError as error:
+            raise MissingFile(f"the data file {path} of the store is not there") from error
         except OSError as error:
             raise MissingFile(f"the data file {path} of the store cannot be read: {error.strerror or error}") from error
 
@@ -117,20 +119,66 @@ class DataFiles:
         except OSError as error:
             raise _not_writable(path, error) from error
 
-    def names(self) -> Iterator[tuple[str, float]]:
-        """The files there are, and when each was written, in seconds since the epoch; halves of files too."""
-        if not self.is_local:
-            with self._errors(self.root):
-                for path, about in self._remote.find(self.root, detail=True).items():
-                    written = about.get("LastModified") or about.get("created") or about.get("mtime") or 0.0
-                    seconds = written.timestamp() if hasattr(written, "timestamp") else float(written)
-                    yield path.removeprefix(self.root.partition("://")[2]).lstrip("/"), seconds
-            return
-        for folder, _, files in os.walk(self.root):
+    def names(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """The files there are, and when each was written, in seconds since the epoch; halves of files too.
+
+        Parameters
+        ----------
+        prefix : str
+            The folder below the root that they are in, at any depth.
+        """
+        for name, written in self._local_names(prefix) if self.is_local else self._remote_names(prefix):
+            if _NAME.fullmatch(name):  # what else is there is somebody else's
+                yield name, written
+
+    def _remote_names(self, prefix: str) -> list[tuple[str, float]]:
+        place = f"{self.root}/{prefix}"
+        with self._errors(place):
+            remote = self._remote
+            remote.invalidate_cache()  # other processes write there too
+            try:
+                found = remote.find(place, detail=True)
+            except FileNotFoundError:
+                return []
+        begin = self.root.partition("://")[2]
+        return [(path.removeprefix(begin).lstrip("/"), _written(about)) for path, about in found.items()]
+
+    def _local_names(self, prefix: str) -> Iterator[tuple[str, float]]:
+        for folder, _, files in os.walk(f"{self.root}/{prefix}"):
             for file in files:
                 path = os.path.join(folder, file)
                 with contextlib.suppress(FileNotFoundError):
                     yield os.path.relpath(path, self.root).replace(os.sep, "/"), os.stat(path).st_mtime
+
+    def link(self, other: DataFiles, name: str) -> bool:
+        """Give a file another name in another folder on the same disk; nobody ever changes it.
+
+        Parameters
+        ----------
+        other : DataFiles
+        name : str
+
+        Returns
+        -------
+        bool
+            False where that cannot be, as between two disks.
+
+        Raises
+        ------
+        MissingFile
+            When the file is not there.
+        """
+        if not (self.is_local and other.is_local):
+            return False
+        path, target = self._path(name), other._path(name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.link(path, target)
+        except FileNotFoundError as error:
+            raise MissingFile(f"the data file {path} of the store is not there") from error
+        except OSError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:
@@ -140,6 +188,11 @@ class DataFiles:
             raise MissingFile(f"the data file {path} of the store is not there") from error
         except OSError as error:
             raise _not_writable(path, error) from error
+
+
+def _written(about: dict[str, Any]) -> float:
+    written = about.get("LastModified") or about.get("created") or about.get("mtime") or 0.0
+    return float(written.timestamp()) if hasattr(written, "timestamp") else float(written)
 
 
 def _sync_folder(folder: str) -> None:

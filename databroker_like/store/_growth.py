@@ -400,7 +400,10 @@ def _segments(store: Store, descriptor_id: int, pieces: list[_Piece], *, final: 
             if len(body) < SMALLEST_FILE or (not final and len(body) < BYTES_AT_MOST // 2):
                 yield {**row, "body": bytes(body), "path": None}
             else:
-                path = f"{descriptor_id // 1000:06d}/{descriptor_id}/{some[0].first}-{secrets.token_hex(4)}.arrow"
+                path = (
+                    f"{store.file_prefix}/{descriptor_id // 1000:06d}/{descriptor_id}/"
+                    f"{some[0].first}-{secrets.token_hex(4)}.arrow"
+                )
                 store.files.write(path, body)
                 yield {**row, "body": None, "path": path}
 

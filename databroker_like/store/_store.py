@@ -6,14 +6,20 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid, InvalidFile, NotWritable, listed, nearest
 from databroker_like.store import _schema as tables
+from databroker_like.store._backup import BackedUp, backup, restore
+from databroker_like.store._check import Problem, check
 from databroker_like.store._data_files import DataFiles
 from databroker_like.store._database import Database, Single
 from databroker_like.store._file_system import network_file_system
+from databroker_like.store._reindexing import reindex
+from databroker_like.store._removal import delete
+from databroker_like.store._upgrade import upgrade
+from databroker_like.store._vacuum import Vacuumed, vacuum
 from databroker_like.store._versions import HEAD, VERSIONS
 
 if TYPE_CHECKING:
@@ -23,6 +29,11 @@ __all__ = ["FSYNC", "Store"]
 
 #: When what was recorded is also forced to the disk, against a power cut.
 FSYNC = ("never", "stop", "event")
+
+_VERSION_TABLE = (
+    "CREATE TABLE IF NOT EXISTS alembic_version "
+    "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 class Store:
@@ -83,12 +94,13 @@ class Store:
         self.database = Database(url, timeout=timeout, read_only=read_only)
         self.files = DataFiles(os.fspath(data) if data is not None else f"{self.path}/data", data_options)
         self._is_ready = False
+        self._identity: str | None = None
 
     def __repr__(self) -> str:
         return f"Store({self.path or self.database.shown!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_is_ready": False}
+        return {**self.__dict__, "_is_ready": False, "_identity": None}
 
     # -- whether it is there
 
@@ -131,6 +143,21 @@ class Store:
         self._is_ready = True
         return True
 
+    @property
+    def identity(self) -> str:
+        """What tells this store, and its backups, from all others; its data files are kept under it."""
+        if self._identity is None:
+            setting = tables.setting
+            with self.database.read() as connection:
+                held = connection.execute(setting.select().where(setting.c.name == "identity")).one()
+            self._identity = str(held.value)
+        return self._identity
+
+    @property
+    def file_prefix(self) -> str:
+        """How the names of its data files begin: two stores may keep theirs in one place."""
+        return self.identity[:12]
+
     def prepare(self) -> None:
         """Make the store when it is not there.
 
@@ -141,9 +168,7 @@ class Store:
         """
         if self._is_ready and (not self.database.is_sqlite or os.path.exists(self.database.path)):
             return
-        self._is_ready = False
-        if self.database.is_sqlite:
-            self._make_folder()
+        self._is_ready, self._identity = False, None
         if not self.check_version():
             self._create()
             self.check_version()
@@ -163,17 +188,148 @@ class Store:
             ) from error
 
     def _create(self) -> None:
+        with self.making() as connection:
+            if connection is not None:
+                made = [("identity", secrets.token_hex(16)), ("created", repr(time.time()))]
+                connection.execute(tables.setting.insert(), [{"name": name, "value": value} for name, value in made])
+
+    @contextlib.contextmanager
+    def making(self) -> Iterator[Connection | None]:
+        """The transaction in which the tables are made, empty; None when another process made them meanwhile."""
         from sqlalchemy import text
 
-        with self.database.write() as connection:
+        if self.database.is_sqlite:
+            self._make_folder()
+        with self.database.write(synchronous="FULL") as connection:
             if not self.database.is_sqlite:  # two processes may come here at once; SQLite lets one of them in
                 connection.execute(text("SELECT pg_advisory_xact_lock(7208210)"))
             tables.metadata.create_all(connection)
-            connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL)"))
-            if connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 0:
+            connection.execute(text(_VERSION_TABLE))
+            if connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one():
+                yield None
+            else:
                 connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
-                made = [("identity", secrets.token_hex(16)), ("created", repr(time.time()))]
-                connection.execute(tables.setting.insert(), [{"name": name, "value": value} for name, value in made])
+                yield connection
+
+    # -- upkeep
+
+    def check(self, *, integrity: bool = False) -> list[Problem]:
+        """Read everything, and say what is wrong; it may be done while runs are recorded.
+
+        Parameters
+        ----------
+        integrity : bool
+            Whether SQLite also looks at each page of the database file, which takes longer; False by default.
+
+        Returns
+        -------
+        list of Problem
+            Empty when all is well. What only takes room is ``harmless``, and comes last.
+        """
+        return check(self, integrity=integrity)
+
+    def backup(self, to: str | os.PathLike[str]) -> BackedUp:
+        """Copy the store, as it is at one moment, into a folder, which is a store too; recording goes on meanwhile.
+
+        Parameters
+        ----------
+        to : str or path
+            A folder that is not there yet.
+
+        Returns
+        -------
+        BackedUp
+
+        Raises
+        ------
+        Conflict
+            When the folder is there already.
+        NotWritable
+            When it cannot be written to.
+        """
+        return backup(self, Store(to))
+
+    def restore(self, saved: str | os.PathLike[str]) -> None:
+        """Fill this store, which is not there yet, with what a backup holds.
+
+        Parameters
+        ----------
+        saved : str or path
+            The folder that `backup` made, of this store or of another one.
+
+        Raises
+        ------
+        Conflict
+            When there is a store already: nothing is overwritten.
+        InvalidFile
+            When there is no backup in the folder, or it is damaged.
+        NotWritable
+            When the store cannot be made.
+        """
+        with contextlib.closing(Store(saved, read_only=True)) as source:
+            restore(self, source)
+
+    def vacuum(self) -> Vacuumed:
+        """Take away what deleted runs and killed processes left behind, and give the room back to the disk.
+
+        Returns
+        -------
+        Vacuumed
+
+        Raises
+        ------
+        NotWritable
+            When the store cannot be written to.
+        """
+        return vacuum(self)
+
+    def upgrade(self) -> str:
+        """Bring the tables of a store that an earlier release made to those of this one; make a backup first.
+
+        Returns
+        -------
+        str
+            The version it had.
+
+        Raises
+        ------
+        InvalidFile
+            When there is no store, or one of a later release.
+        NotWritable
+            When it cannot be written to.
+        """
+        return upgrade(self)
+
+    def reindex(self) -> list[str]:
+        """Write anew what runs are searched by, where it is not what their documents say.
+
+        Returns
+        -------
+        list of str
+            The uids of these runs.
+        """
+        return reindex(self)
+
+    def delete(self, uids: str | Iterable[str], *, unfinished: bool = False) -> None:
+        """Delete runs, with the data files of the store that they are in; the files of detectors stay.
+
+        Parameters
+        ----------
+        uids : str or iterable of str
+            Full uids.
+        unfinished : bool
+            Whether runs without a stop document, which may be going on, are deleted as well; False by default.
+
+        Raises
+        ------
+        NoSuchRun
+            When a uid is of no run; none is deleted then.
+        Invalid
+            When a run has no stop document and ``unfinished`` is False; none is deleted then.
+        NotWritable
+            When the store cannot be written to.
+        """
+        delete(self, uids, unfinished=unfinished)
 
     # -- writing
 
