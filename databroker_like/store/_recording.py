@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class StoreSink:
         self._checked = checked
         self._runs = OpenRuns(store.database)
         self._single: Single | None = None
+        self._process = os.getpid()
         self._lock = threading.RLock()
 
     def insert(self, name: str, doc: Doc) -> None:
@@ -192,8 +194,9 @@ class StoreSink:
 
     def _event(self, doc: Doc) -> None:
         tail = self._tail_of("event", doc)
-        if self._single is None:
-            self._single = self._store.single(INSERT_EVENT)
+        if self._single is None or self._process != os.getpid():
+            # A connection does not survive a fork.
+            self._single, self._process = self._store.single(INSERT_EVENT), os.getpid()
         insert_event(self._single, self._store, tail, doc)
 
     def _event_page(self, doc: Doc) -> None:
