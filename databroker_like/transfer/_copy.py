@@ -12,7 +12,7 @@ from databroker_like.transfer._counts import Tally, digest, digests, tally_of
 from databroker_like.transfer._external import assets, folder_of
 from databroker_like.transfer._files import Store
 from databroker_like.transfer._progress import shown_progress
-from databroker_like.transfer._recorded import Origin, Recorded, origins, recorded_in, unreadable
+from databroker_like.transfer._recorded import Origin, Recorded, amendments, origins, recorded_in, unreadable
 from databroker_like.transfer._report import Tallies, TransferReport
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def copy(
     on_conflict: str = "error",
     verify: bool | str = True,
     resume: bool = True,
+    revision: int | None = 0,
     progress: bool | None = None,
 ) -> TransferReport:
     """Copy runs from one catalog into another, of whatever kind each is.
@@ -59,6 +60,9 @@ def copy(
         True, the default: count what arrived. ``"documents"``: compare every document.
     resume : bool
         False makes a run of which a part is there a conflict.
+    revision : int or None
+        Which revision of runs whose metadata was amended: 0, exactly what was recorded, by default; None as they are
+        now. Earlier revisions do not travel along.
     progress : bool, optional
         Show it; by default where the standard error is a terminal.
 
@@ -91,12 +95,13 @@ def copy(
     target: Any = getattr(dest, "v2", None)
     if not hasattr(target, "insert"):
         raise WrongType(f"runs are copied into a catalog; {dest!r} is none")
-    runs = origins(source, query)
+    runs = origins(source, query, revision)
     tallies = Tallies(issues=unreadable(source))
     store = None if external_files is None else Store(str(external_files))
     for run in shown_progress(runs, "copying runs", len(runs), progress):
         try:
             with unplugged(tallies, run.uid):
+                tallies.issues += amendments(run, revision)
                 copied = _RunCopy(run, target, verify, resume)
                 _one(copied, tallies, on_conflict)
                 if store is not None:

@@ -30,7 +30,7 @@ from databroker_like.transfer._layout import (
     write_manifest,
 )
 from databroker_like.transfer._progress import shown_progress
-from databroker_like.transfer._recorded import Origin, Recorded, origins, recorded_in, unreadable
+from databroker_like.transfer._recorded import Origin, Recorded, amendments, origins, recorded_in, unreadable
 from databroker_like.transfer._report import Tallies, TransferReport
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def pack(
     external: str | None = None,
     query: Any = None,
     verify: bool = True,
+    revision: int | None = 0,
     progress: bool | None = None,
 ) -> TransferReport:
     """Pack runs into a folder, in the layout of databroker-pack: `unpack` opens it, and so does databroker-unpack.
@@ -77,6 +78,9 @@ def pack(
         Only the runs of a catalog that match.
     verify : bool
         Count what was written; True by default.
+    revision : int or None
+        Which revision of runs whose metadata was amended: 0, exactly what was recorded, by default; None as they are
+        now. Earlier revisions do not travel along.
     progress : bool, optional
         Show it; by default where the standard error is a terminal.
 
@@ -109,13 +113,15 @@ def pack(
         raise Invalid(f"format={format!r} is not offered; it is 'msgpack' or 'jsonl'")
     if external not in _EXTERNAL:
         raise Invalid(f"external={external!r} is not offered; it is None, 'ignore', 'fill' or 'copy'")
-    runs = origins(source, query)
+    runs = origins(source, query, revision)
     place = os.path.abspath(os.fspath(folder))
     make_folder(place)
     with exclusive(place):
         check_room(place)
         packing = _Packing(place, format, external, verify, unreadable(source))
         for run in shown_progress(runs, "packing runs", len(runs), progress):
+            with unplugged(packing.tallies, run.uid):
+                packing.tallies.issues += amendments(run, revision)
             packing.add(run)
         packing.finish()
     return packing.tallies.report("packed", place)

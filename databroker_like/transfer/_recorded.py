@@ -19,7 +19,7 @@ from databroker_like.errors import Invalid, WrongType
 if TYPE_CHECKING:
     from databroker_like.v2 import Broker
 
-__all__ = ["Origin", "Recorded", "origins", "recorded_in", "unreadable"]
+__all__ = ["Origin", "Recorded", "amendments", "origins", "recorded_in", "unreadable"]
 
 Doc = Mapping[str, Any]
 Pair = tuple[str, Any]
@@ -29,22 +29,25 @@ MOST_ROWS = 1000
 MOST_BYTES = 1 << 23
 
 
-def recorded_in(catalog: Broker, uid: str) -> RunSource:
-    """The source of a run of a catalog as it was recorded.
-
-    This is the one place that decides which revision of a run is moved.
+def recorded_in(catalog: Broker, uid: str, revision: int | None = 0) -> RunSource:
+    """The source of a run of a catalog as it was recorded, or at a later revision.
 
     Parameters
     ----------
     catalog : Broker
     uid : str
+    revision : int or None
+        0, what was recorded, by default; None is the current one.
 
     Returns
     -------
     RunSource
     """
     # What is moved is never filled through this; files are looked for through the run that the catalog opens.
-    return catalog.collection.source(uid, filler_getter("event_model.Filler", {}, {}))
+    get_filler = filler_getter("event_model.Filler", {}, {})
+    if revision is None:
+        return catalog.collection.source(uid, get_filler)
+    return catalog.collection.source_at(uid, get_filler, revision)
 
 
 class Recorded:
@@ -172,14 +175,17 @@ class Origin:
         ``() -> Recorded``.
     run : callable
         ``() -> BlueskyRun``, by which its external files are found.
+    amended : callable
+        ``() -> int``: how often its metadata was amended.
     """
 
     uid: str
     recorded: Callable[[], Recorded]
     run: Callable[[], BlueskyRun]
+    amended: Callable[[], int]
 
 
-def origins(source: Any, query: Any = None) -> list[Origin]:
+def origins(source: Any, query: Any = None, revision: int | None = 0) -> list[Origin]:
     """The runs that are meant by what somebody hands in.
 
     Parameters
@@ -187,6 +193,8 @@ def origins(source: Any, query: Any = None) -> list[Origin]:
     source : Broker, BlueskyRun, or iterable of BlueskyRun
     query : dict or query, optional
         Only those runs of a catalog that match.
+    revision : int or None
+        Which revision of each; 0, what was recorded, by default.
 
     Returns
     -------
@@ -205,7 +213,7 @@ def origins(source: Any, query: Any = None) -> list[Origin]:
     catalog = None if isinstance(source, list | tuple) else getattr(source, "v2", None)
     if catalog is not None:
         found = catalog if query is None else catalog.search(query)
-        return [_of_catalog(found, uid) for uid in found]
+        return [_of_catalog(found, uid, revision) for uid in found]
     if query is not None:
         raise Invalid("a query chooses among the runs of a catalog; hand in the catalog, or leave the query out")
     try:
@@ -215,19 +223,35 @@ def origins(source: Any, query: Any = None) -> list[Origin]:
     for run in runs:
         if not isinstance(run, BlueskyRun):
             raise WrongType(f"a catalog, a run, or a list of runs can be moved; {run!r} is none of them")
-    return [_of_run(run) for run in runs]
+    return [_of_run(run, revision) for run in runs]
 
 
-def _of_catalog(catalog: Broker, uid: str) -> Origin:
-    return Origin(uid, lambda: Recorded(recorded_in(catalog, uid)), lambda: catalog[uid])
+def _of_catalog(catalog: Broker, uid: str, revision: int | None, run: BlueskyRun | None = None) -> Origin:
+    return Origin(
+        uid,
+        lambda: Recorded(recorded_in(catalog, uid, revision)),
+        lambda: catalog[uid] if run is None else run,
+        lambda: len(catalog.collection.revisions(uid)),
+    )
 
 
-def _of_run(run: BlueskyRun) -> Origin:
+def _of_run(run: BlueskyRun, revision: int | None) -> Origin:
     uid = run.source.get_run_start()["uid"]
     catalog: Any = getattr(run, "catalog_object", None)
     if hasattr(catalog, "collection") and catalog.collection.has(uid):
-        return Origin(uid, lambda: Recorded(recorded_in(catalog, uid)), lambda: run)
-    return Origin(uid, lambda: Recorded(run.source), lambda: run)
+        return _of_catalog(catalog, uid, revision, run)
+    meant = run if revision is None else run.at_revision(revision)
+    return Origin(uid, lambda: Recorded(meant.source), lambda: run, lambda: len(run.revisions))
+
+
+def amendments(origin: Origin, revision: int | None) -> list[str]:
+    """What of a run is not moved, because only what was recorded is."""
+    if revision is None or not origin.amended():
+        return []
+    return [
+        f"run {origin.uid} was amended {origin.amended()} times and is moved as revision {revision} of it; "
+        "revision=None moves it as it is now"
+    ]
 
 
 def unreadable(source: Any) -> list[str]:

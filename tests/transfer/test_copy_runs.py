@@ -368,3 +368,29 @@ def test_a_digest_is_of_what_is_said() -> None:
     assert digest({"a": float("nan")}) == digest({"a": float("nan")})
     assert digest({"a": 1}) != digest({"a": 2})
     assert digest({"a": b"x"}) != digest({"a": "x"})
+
+
+# -- revisions
+
+
+def test_what_was_recorded_is_copied_of_an_amended_run_unless_asked(make_catalog: Any, record: Any) -> None:
+    source = record(make_catalog("embedded"), _runs.scalars(uid="a", sample="lead"))
+    source["a"].amend({"start": {"sample": "gold"}}, author="somebody", reason="a mix-up")
+    assert source["a"].metadata["start"]["sample"] == "gold"
+    dest, current = make_catalog("in_memory"), make_catalog("in_memory")
+    report = copy(source, dest, verify="documents")
+    assert dest["a"].metadata["start"]["sample"] == "lead"
+    assert "amended 1 times" in report.issues[0]
+    assert copy([source["a"]], make_catalog("in_memory")).issues == report.issues
+    report = copy(source, current, revision=None, verify="documents")
+    assert current["a"].metadata["start"]["sample"] == "gold"
+    assert (report.ok, report.issues) == (True, ())
+
+
+def test_a_copy_that_was_amended_is_still_the_same_run(make_catalog: Any, record: Any) -> None:
+    source = record(make_catalog("jsonl"), _runs.scalars(uid="a", sample="lead"))
+    dest = make_catalog("embedded")
+    copy(source, dest)
+    dest["a"].amend({"start": {"sample": "gold"}}, author="somebody", reason="a mix-up")
+    assert copy(source, dest).skipped == ("a",)
+    assert dest["a"].metadata["start"]["sample"] == "gold"
