@@ -23,8 +23,9 @@ import intake
 import pytest
 import xarray
 
+import databroker_like
 import databroker_like.core as core
-from databroker_like import queries, registry, utils, v2
+from databroker_like import ALL, queries, registry, utils, v1, v2
 from databroker_like.assets import handlers_base
 from databroker_like.core import _plugins
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
@@ -51,6 +52,10 @@ _STREAM += ["fillers", "transforms", "metadata", "entry"]
 _CHOICE = {"include": None, "exclude": None, "sub_dict": "data", "configuration_for": None}
 _GENERATED = ["gen_func", "gen_args", "gen_kwargs", "get_filler", "transforms"]
 _BROKER = {"handler_registry": None, "root_map": None, "transforms": None}
+_WANTED = {"fields": None, "fill": False}
+_TIMES = {"handler_registry": None, "convert_times": True, "timezone": None, "localize_times": True}
+_HEADER_TIMES = {"timezone": None, "convert_times": True, "localize_times": True}
+_COPYING = {"verify": False, "file_rename_hook": None, "run_start_uid": None}
 _DOCUMENTS = ["Start", "Stop", "Resource", "Descriptor", "Event", "EventPage", "Datum", "DatumPage"]
 
 
@@ -103,6 +108,61 @@ SIGNATURES: list[tuple[Any, dict[str, tuple[str, Any]]]] = [
     (queries.TimeRange.__init__, positional(since=None, until=None, timezone=None)),
     (queries.TextQuery.__init__, positional("text_search")),
     (utils.catalog_search_path, {}),
+    (v1.Broker.__init__, {**positional("catalog"), **keyword(serializer=None, external_fetchers=None)}),
+    (v1.Broker.__call__, positional(text_search=None)),
+    (v1.Broker.__getitem__, positional("key")),
+    (v1.Broker.from_config, positional("config", auto_register=True, name=None)),
+    (v1.Broker.named, positional("name", auto_register=True)),
+    (v1.Broker.get_config, {}),
+    (v1.Broker.alias, positional("key")),
+    (v1.Broker.dynamic_alias, positional("key", "func")),
+    (v1.Broker.add_filter, {}),
+    (v1.Broker.clear_filters, {}),
+    (v1.Broker.fetch_external, positional("start", "stop")),
+    (v1.Broker.get_fields, positional("header", name=None)),
+    (v1.Broker.get_documents, positional("headers", stream_name=ALL, **_WANTED, handler_registry=None)),
+    (v1.Broker.get_events, positional("headers", stream_name="primary", **_WANTED, handler_registry=None)),
+    (v1.Broker.get_table, positional("headers", stream_name="primary", **_WANTED, **_TIMES)),
+    (v1.Broker.get_images, positional("headers", "name", stream_name="primary", handler_registry=None)),
+    (v1.Broker.restream, positional("headers", **_WANTED)),
+    (v1.Broker.stream, positional("headers", **_WANTED)),
+    (v1.Broker.process, positional("headers", "func", **_WANTED)),
+    (v1.Broker.export, positional("headers", "db", new_root=None, copy_kwargs=None)),
+    (v1.Broker.export_size, positional("headers")),
+    (v1.Broker.insert, positional("name", "doc")),
+    (v1.Broker.stats, {}),
+    (v1.Header.__init__, positional("datasource")),
+    (v1.Header.config_data, positional("device_name")),
+    (v1.Header.data, positional("field", stream_name="primary", fill=True)),
+    (v1.Header.devices, positional(stream_name=ALL)),
+    (v1.Header.documents, positional(stream_name=ALL, **_WANTED)),
+    (v1.Header.events, positional(stream_name="primary", **_WANTED)),
+    (v1.Header.fields, positional(stream_name=ALL)),
+    (v1.Header.table, positional(stream_name="primary", **_WANTED, **_HEADER_TIMES)),
+    (v1.Header.xarray, positional(stream_name="primary")),
+    (v1.Header.xarray_dask, positional(stream_name="primary")),
+    (v1.Results.__init__, positional("broker", "catalog", "data_key")),
+    (v1.Registry.__init__, positional("catalog")),
+    (v1.Registry.copy_files, positional("resource", "new_root", **_COPYING)),
+    (v1.Registry.register_handler, positional("key", "handler", overwrite=False)),
+    (v1.Registry.deregister_handler, positional("key")),
+    (v1.from_config, positional("config", auto_register=True, name=None)),
+    (v1.temp, {}),
+    (v1.temp_config, {}),
+    (utils.list_configs, positional("paths")),
+    (utils.describe_configs, {}),
+    (utils.lookup_config, positional("name")),
+    (utils.LazyMap.add, {}),
+    (utils.apply_to_dict_recursively, positional("d", "f")),
+    (utils.ensure_path_exists, positional("path", exist_ok=True)),
+    (utils.format_time, positional("search_dict", "tz")),
+    (utils.get_fields, positional("header", name=None)),
+    (utils.normalize_human_friendly_time, positional("val", "tz")),
+    (utils.sanitize_np, positional("val")),
+    (utils.transpose, positional("in_data", "keys", "field")),
+    (utils.wrap_in_doct, positional("name", "doc")),
+    (utils.wrap_in_deprecated_doct, positional("name", "doc")),
+    (utils.DeprecatedDoct.__init__, positional("name")),
 ]  # fmt: skip
 
 
@@ -130,6 +190,9 @@ METHODS = {
     core.RemoteBlueskyEventStream: ["persist", "get_persisted", "read", "to_dask", "read_partition"],
     core.Document: ["clear", "pop", "popitem", "setdefault", "update", "to_dict", "copy"],
     queries.TimeRange: ["replace"],
+    v1.Header: ["get", "items", "keys", "values", "stream", "__iter__", "__getitem__", "__eq__", "_repr_html_"],
+    v1.Broker: ["fill_event", "fill_events", "stream_names_given_header"],
+    v1.Results: ["__iter__"],
 }  # fmt: skip
 PROPERTIES = {
     core.BlueskyRun: ["has_been_persisted", "is_persisted", "pmode", "metadata", "fillers", "_descriptors"],
@@ -138,6 +201,9 @@ PROPERTIES = {
     core.RemoteBlueskyEventStream: ["has_been_persisted", "is_persisted"],
     v2.Broker: ["v1", "v2", "root_map", "handler_registry"],
     queries.TimeRange: ["query", "kwargs"],
+    v1.Header: ["descriptors", "start", "stop", "stream_names", "uid"],
+    v1.Broker: ["fs", "name", "reg", "v1", "v2"],
+    v1.Registry: ["handler_reg", "root_map"],
     queries.TextQuery: ["query", "kwargs"],
 }
 
@@ -156,6 +222,34 @@ def test_properties_of_the_reference_are_there(cls: type, name: str) -> None:
 @pytest.mark.parametrize("name", ["Document", *_DOCUMENTS, "NotMutable", "PartitionIndexError", "DocumentCache"])
 def test_other_names_of_the_reference_are_there(name: str) -> None:
     assert inspect.isclass(getattr(core, name))
+
+
+#: What ``from databroker import ...`` gave.
+TOP = ["ALL", "Broker", "DeprecatedDoct", "EntrypointsCatalog", "Header", "MergedCatalog", "__version__", "assets"]
+TOP += ["catalog", "catalog_search_path", "describe_configs", "list_configs", "load_combo_catalog", "logger"]
+TOP += ["lookup_config", "temp", "temp_config", "utils", "v1", "wrap_in_deprecated_doct", "wrap_in_doct"]
+TOP += ["yaml_catalogs"]
+
+
+@pytest.mark.parametrize("name", TOP)
+def test_names_at_the_top_of_the_reference_are_there(name: str) -> None:
+    assert getattr(databroker_like, name) is not None
+    assert name in dir(databroker_like)
+
+
+@pytest.mark.parametrize("name", ["V0Catalog", "discovery", "eventsource", "headersource", "v0"])
+def test_a_name_of_version_0_says_what_there_is_in_its_place(name: str) -> None:
+    assert not hasattr(databroker_like, name)
+    with pytest.raises(AttributeError, match="which was part of version 0"):
+        getattr(databroker_like, name)
+
+
+def test_other_names_of_the_old_helpers_are_there() -> None:
+    assert issubclass(v1.InvalidConfig, ValueError)
+    assert issubclass(utils.DuplicateHandler, Exception)
+    assert utils.SPECIAL_NAME == "_legacy_config"
+    assert len(utils.CONFIG_SEARCH_PATH) >= 2
+    assert inspect.isclass(utils.ALL)
 
 
 def test_bases_are_those_that_callers_catch_and_look_for() -> None:
@@ -375,10 +469,10 @@ def test_filler_classes(filler_class: Any, catalog: BlueskyJSONLCatalog) -> None
     xarray.testing.assert_identical(filling[-1].primary.read(), catalog[filling[-1].name].primary.read())
 
 
-def test_v2_is_the_catalog_itself(catalog: BlueskyJSONLCatalog) -> None:
+def test_v2_is_the_catalog_itself_and_v1_is_always_the_same(catalog: BlueskyJSONLCatalog) -> None:
     assert catalog.v2 is catalog
-    with pytest.raises(NotImplementedError, match="version 1"):
-        catalog.v1  # noqa: B018
+    assert catalog.v1.v2 is catalog
+    assert catalog.v1 is catalog.v1 is catalog.v1.v1
 
 
 def test_catalogs_runs_and_streams_pickle_and_are_equal(catalog: BlueskyJSONLCatalog, run: Any) -> None:
