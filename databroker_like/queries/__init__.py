@@ -29,35 +29,68 @@ from databroker_like.queries._nodes import (
 )
 from databroker_like.queries._parser import parse_mapping
 from databroker_like.queries._searched import searched
+from databroker_like.queries._tiled import (
+    AccessTagsFilter,
+    Comparison,
+    Contains,
+    FullText,
+    Key,
+    KeyLookup,
+    KeyPresent,
+    KeysFilter,
+    Like,
+    NotEq,
+    Operator,
+    SpecQuery,
+    SpecsQuery,
+    StructureFamilyQuery,
+    TiledQuery,
+    run_query,
+)
 from databroker_like.queries._tree import And, Everything, Node, Not, Or, Text
 
 __all__ = [
+    "AccessTagsFilter",
     "All",
     "And",
+    "Comparison",
+    "Contains",
     "ElemMatch",
     "Eq",
     "Everything",
     "Exists",
+    "FullText",
     "Gt",
     "Gte",
     "In",
+    "Key",
+    "KeyLookup",
+    "KeyPresent",
+    "KeysFilter",
+    "Like",
     "Lt",
     "Lte",
     "Ne",
     "Node",
     "Not",
+    "NotEq",
     "NotIn",
+    "Operator",
     "Or",
     "Prefix",
     "Query",
     "Regex",
     "Size",
+    "SpecQuery",
+    "SpecsQuery",
+    "StructureFamilyQuery",
     "Tally",
     "Text",
     "TextQuery",
     "TimeRange",
     "in_order",
     "parse",
+    "run_query",
     "searched",
     "top_level_keys",
 ]
@@ -68,7 +101,7 @@ def parse(query: Any) -> Node:
 
     Parameters
     ----------
-    query : mapping, Query, Node or None
+    query : mapping, Query, Node, one of Tiled's queries, or None
         A MongoDB query such as ``{"plan_name": "scan", "num_points": {"$gt": 5}}``; None is everything.
 
     Returns
@@ -93,6 +126,8 @@ def parse(query: Any) -> Node:
         return query
     if query is None:
         return Everything()
+    if isinstance(query, TiledQuery):
+        return query.node()
     if isinstance(query, Query):
         return parse(query.query)
     if not isinstance(query, Mapping):

@@ -5,20 +5,36 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, ClassVar
 
 from databroker_like.errors import InvalidQuery
 from databroker_like.queries import _values as values
 from databroker_like.queries._tree import And, Node, never
 
-__all__ = ["All", "ElemMatch", "Eq", "Exists", "Gt", "Gte", "In", "Lt", "Lte", "Ne", "NotIn", "Prefix", "Regex", "Size"]
+__all__ = [
+    "All",
+    "ElemMatch",
+    "Eq",
+    "Exists",
+    "Field",
+    "Gt",
+    "Gte",
+    "In",
+    "Lt",
+    "Lte",
+    "Ne",
+    "NotIn",
+    "Prefix",
+    "Regex",
+    "Size",
+]
 
 Test = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, eq=False)
-class _Field(Node):
+class Field(Node):
     """A condition on what stands at a dotted key.
 
     Parameters
@@ -52,7 +68,7 @@ class _Field(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class _Valued(_Field):
+class _Valued(Field):
     """A condition with one operand.
 
     Parameters
@@ -154,7 +170,7 @@ class Lte(_Valued):
 
 
 @dataclass(frozen=True, eq=False)
-class _Listed(_Field):
+class _Listed(Field):
     """A condition with several operands.
 
     Parameters
@@ -230,7 +246,7 @@ class All(_Listed):
 
 
 @dataclass(frozen=True, eq=False)
-class Exists(_Field):
+class Exists(Field):
     """The key is there, whatever its value; or, with False, it is not.
 
     Parameters
@@ -256,7 +272,7 @@ class Exists(_Field):
 
 
 @dataclass(frozen=True, eq=False)
-class Regex(_Field):
+class Regex(Field):
     """The value is a string, or a list with a string, in which a regular expression is found.
 
     Parameters
@@ -267,6 +283,8 @@ class Regex(_Field):
         At most 1 000 characters.
     options : str
         Any of ``i`` (case does not matter), ``m``, ``s``, ``x``; none by default.
+    case_sensitive : bool
+        Another way to say whether ``i`` is among them; it may stand in the place of ``options``, too.
 
     Examples
     --------
@@ -276,9 +294,15 @@ class Regex(_Field):
 
     pattern: str
     options: str = ""
+    case_sensitive: InitVar[bool | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, case_sensitive: bool | None) -> None:
         super().__post_init__()
+        if isinstance(self.options, bool):
+            case_sensitive = self.options
+            object.__setattr__(self, "options", "")
+        if case_sensitive is not None and isinstance(self.options, str):
+            object.__setattr__(self, "options", ("" if case_sensitive else "i") + self.options.replace("i", ""))
         values.compiled_regex(self.pattern, self.options)
 
     def _operator(self) -> dict[str, Any]:
@@ -289,7 +313,7 @@ class Regex(_Field):
 
 
 @dataclass(frozen=True, eq=False)
-class Prefix(_Field):
+class Prefix(Field):
     """The value is a string, or a list with a string, that begins with a text.
 
     Parameters
@@ -315,7 +339,7 @@ class Prefix(_Field):
 
 
 @dataclass(frozen=True, eq=False)
-class Size(_Field):
+class Size(Field):
     """The value is a list of just so many members.
 
     Parameters
@@ -338,7 +362,7 @@ class Size(_Field):
 
 
 @dataclass(frozen=True, eq=False)
-class ElemMatch(_Field):
+class ElemMatch(Field):
     """The value is a list of which one member fulfils all of a condition.
 
     Parameters
