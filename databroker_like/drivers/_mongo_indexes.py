@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ __all__ = ["ASSETS", "EMBEDDED", "NORMALIZED", "Index", "create", "has_text_inde
 _TEXT = "text"
 #: A field that no document has: text is never taken for another language than none.
 _NO_LANGUAGE = "_no_language"
+#: Servers refuse to make an index while another process makes the same.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ NORMALIZED = (
     _index("event_descriptor", "uid", unique=True),
     _index("event_descriptor", "-run_start", "-time"),
     _index("event", "uid", unique=True),
-    _index("event", "descriptor", "seq_num", unique=True),
+    _index("event", "descriptor", "seq_num", "time", unique=True),
     _index("event", "descriptor", "_id"),
     _index("event", "-descriptor", "time"),
 )
@@ -91,7 +94,6 @@ def create(server: MongoServer, indexes: tuple[Index, ...]) -> None:
     server : MongoServer
     indexes : tuple of Index
     """
-    errors = registry.require("pymongo.errors", "reach a MongoDB")
     with server.translated(writes=True):
         for name in dict.fromkeys(index.collection for index in indexes):
             collection = server.collection(name)
@@ -106,14 +108,24 @@ def create(server: MongoServer, indexes: tuple[Index, ...]) -> None:
                             list(index.keys), default_language="none", language_override=_NO_LANGUAGE
                         )
                     continue
-                try:
-                    collection.create_index(list(index.keys), unique=index.is_unique)
-                except errors.DuplicateKeyError:
-                    collection.create_index(list(index.keys))
-                except errors.OperationFailure as error:
-                    if error.code != 11000 or not index.is_unique:
-                        raise
-                    collection.create_index(list(index.keys))
+                _create_one(collection, index)
+
+
+def _create_one(collection: Any, index: Index) -> None:
+    errors = registry.require("pymongo.errors", "reach a MongoDB")
+    for attempt in range(_ATTEMPTS):
+        try:
+            collection.create_index(list(index.keys), unique=index.is_unique)
+        except errors.OperationFailure:
+            if any(_keys(described) == index.keys for described in collection.index_information().values()):
+                return  # another process was faster
+            if attempt + 1 < _ATTEMPTS:
+                time.sleep(0.05 * 2**attempt)
+                continue
+            if not index.is_unique:
+                raise
+            collection.create_index(list(index.keys))
+        return
 
 
 def is_unique(server: MongoServer, collection: str, *keys: str) -> bool:

@@ -10,7 +10,8 @@ from databroker_like.drivers._mongo_catalog import MongoCatalog, checked_find_kw
 from databroker_like.drivers._mongo_indexes import ASSETS, NORMALIZED, Index
 from databroker_like.drivers._mongo_normalized import NormalizedCollection
 from databroker_like.drivers._mongo_server import MongoServer
-from databroker_like.drivers._mongo_sink import FSYNC, NormalizedSink
+from databroker_like.drivers._mongo_sink import NormalizedSink
+from databroker_like.drivers._mongo_writing import FSYNC
 from databroker_like.errors import Invalid, listed
 
 __all__ = ["BlueskyMongoCatalog"]
