@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -61,7 +62,9 @@ class FileCatalog(Broker):
         folder, paths = metadata.get("catalog_dir"), metadata.get("relative_paths")
         if not folder or not paths:
             return []
-        return [os.path.join(str(folder).removeprefix("file://"), path) for path in _as_list(paths)]
+        # What looks like a pattern in the name of the folder is its name.
+        place = glob.escape(str(folder).removeprefix("file://"))
+        return [os.path.join(place, path) for path in _as_list(paths)]
 
     def _make_sink(self) -> RunSink:
         collection = self.collection

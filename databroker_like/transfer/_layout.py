@@ -251,7 +251,9 @@ def _source(text: str, path: str) -> Mapping[str, Any]:
 
     try:
         found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InvalidCatalog(f"{path} is no catalog file: it is nested without end") from error
+    except (yaml.YAMLError, ValueError) as error:
         check_catalog(text, path)  # which says the line
         raise InvalidCatalog(f"{path} is no catalog file: {error}") from error
     sources = found.get("sources") if isinstance(found, Mapping) else None

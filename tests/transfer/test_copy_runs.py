@@ -332,8 +332,13 @@ def test_pages_are_cut_and_joined_without_losing_an_event(sizes: list[int], most
         data = {"x": np.zeros(8) + number if wide else number}
         stamps = {"x": float(number)}
         return {
-            "uid": str(number), "time": float(number), "seq_num": number + 1, "descriptor": "d",
-            "data": data, "timestamps": stamps, "filled": {},
+            "uid": str(number),
+            "time": float(number),
+            "seq_num": number + 1,
+            "descriptor": "d",
+            "data": data,
+            "timestamps": stamps,
+            "filled": {},
         }
 
     pages, count = [], 0
