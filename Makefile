@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14 p
 # -qq leaves out progress and warnings and still shows errors.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint unit bench peers interop docs clean
+.PHONY: demo test lint unit mongo bench peers interop docs clean
 .NOTPARALLEL:
 
 demo: $(INSTALLED)
@@ -28,6 +28,12 @@ lint: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The tests of MongoDB on a real server too: on MONGO=mongodb://host:port/ or one that is started for it, where it can
+# be. OPTIONAL=1 makes it no failure that there is none; it is said.
+mongo: $(INSTALLED)
+	@$(BIN)/python -m scripts.mongo_service $(if $(MONGO),--uri '$(MONGO)') $(if $(OPTIONAL),--optional) -- \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/drivers/test_mongo_*.py
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
