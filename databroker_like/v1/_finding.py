@@ -14,6 +14,9 @@ from databroker_like.v1._slices import positions
 
 __all__ = ["Finding"]
 
+#: What the Broker of version 0 had in it.
+_STORAGES = frozenset({"assets", "es", "event_sources", "event_sources_by_name", "hs", "mds"})
+
 
 class Finding:
     """The part of a Broker that finds runs.
@@ -73,6 +76,11 @@ class Finding:
         if key in aliases:
             query = aliases[key]
             return self(**(query() if callable(query) else query))
+        if key in _STORAGES:
+            raise AttributeError(
+                f"a Broker has no {key!r}, which was a storage of version 0; db.v2 is the catalog of the runs, and "
+                "db.reg has the handlers and the files"
+            )
         near = [] if key.startswith("_") else nearest(key, [*dir(type(self)), *aliases])
         said = f"; nearest: {listed(near)}" if near else ""
         raise AttributeError(f"{type(self).__name__} has no attribute {key!r}, nor an alias of that name{said}")

@@ -181,6 +181,13 @@ def test_a_misspelt_attribute_names_the_nearest(one: Any) -> None:
         one.get_tables  # noqa: B018
 
 
+@pytest.mark.parametrize("name", ["mds", "es", "hs", "event_sources", "assets"])
+def test_a_storage_of_version_0_is_answered_with_what_there_is_now(one: Any, name: str) -> None:
+    assert not hasattr(one, name)
+    with pytest.raises(AttributeError, match=r"db\.v2 is the catalog"):
+        getattr(one, name)
+
+
 def test_either_version_leads_to_the_other(one: Any) -> None:
     catalog = one.v2
     assert catalog.v1 is one
