@@ -112,7 +112,7 @@ class StreamReading:
             try:
                 if str(data_key.get("external", "")).startswith("STREAM:"):
                     if self.field == "data":
-                        streamed[key] = self._streamed(descriptor, key, data_key)
+                        streamed[key] = self.streamed(descriptor, key, data_key)
                 elif not pages:
                     columns[key] = _dask(empty_column(descriptor, key, self.field), lazy)
                 else:
@@ -233,7 +233,7 @@ class StreamReading:
 
     # -- streams of external data ---------------------------------------------------------------------------------
 
-    def _streamed(self, descriptor: Doc, key: str, data_key: Doc) -> LazyArray:
+    def streamed(self, descriptor: Doc, key: str, data_key: Doc) -> LazyArray:
         """The column of a data key that stream_resource and stream_datum documents describe."""
         resources = [doc for doc in self.source.get_stream_resources() if doc.get("data_key") == key]
         datums = [

@@ -21,7 +21,7 @@ class Look:
     Parameters
     ----------
     dtype : numpy.dtype
-        Text of any length is ``<U0``, bytes of any length ``S0``; ``object`` where the values are of no one type or
+        A text of any length is ``<U0``, bytes of any length ``S0``; ``object`` where the values are of no one type or
         shape.
     shape : tuple of int
         Of one value.
@@ -32,11 +32,11 @@ class Look:
 
     @classmethod
     def of(cls, dtype: Any, shape: Iterable[int] = ()) -> Look:
-        """The look of an array's values, whatever the length of their texts."""
+        """The look of an array's values; single texts have no length."""
         import numpy as np
 
-        dtype = np.dtype(dtype)
-        return cls(np.dtype(dtype.kind) if dtype.kind in "US" else dtype, tuple(shape))
+        dtype, shape = np.dtype(dtype), tuple(shape)
+        return cls(np.dtype(dtype.kind) if dtype.kind in "US" and not shape else dtype, shape)
 
     @property
     def is_text(self) -> bool:
