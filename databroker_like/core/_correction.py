@@ -213,18 +213,29 @@ def _check(key: DocumentKey, old: Doc, new: Doc, ended: bool) -> None:
                 f"{reference!r} of the {name} document {uid!r} cannot be amended: it says which document it is, and "
                 "others refer to it"
             )
-    validate(name, new)
+    problem = _problem(name, new)
+    # Documents of old runs need not be valid today; what was wrong with one before need not be put right now.
+    if problem is not None and str(problem) != str(_problem(name, old)):
+        raise problem
     try:
         encode(new)
     except InvalidDocument as error:
         raise InvalidDocument(f"the {name} document {uid!r} cannot be kept: {error}") from error
     if name == "descriptor":
-        before, after = set(old.get("data_keys", {})), set(new["data_keys"])
+        before, after = (set(doc.get("data_keys") or ()) for doc in (old, new))
         if before != after:
             raise Invalid(
                 f"the data keys of the descriptor {uid!r} cannot come or go, because its events were recorded with "
                 f"{listed(before)}; what is said of each can be amended. It would be {listed(before ^ after)}"
             )
+
+
+def _problem(name: str, doc: Doc) -> InvalidDocument | None:
+    try:
+        validate(name, doc)
+    except InvalidDocument as problem:
+        return problem
+    return None
 
 
 def _is_equal(one: Any, other: Any) -> bool:

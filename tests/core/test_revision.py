@@ -187,6 +187,14 @@ def test_what_comes_out_is_valid_and_can_be_kept(changes, where):
         Patch(changes).changes(RUN)
 
 
+def test_what_was_wrong_with_a_document_before_need_not_be_put_right():
+    old = {**RESOURCE, "id": 4711}  # which is not allowed any more
+    run = {**RUN, ("resource", "r0"): old}
+    assert Patch({"resource": {"r0": {"root": "/x"}}}).changes(run) == {("resource", "r0"): {**old, "root": "/x"}}
+    with pytest.raises(InvalidDocument, match="'other'"):
+        Patch({"resource": {"r0": {"other": 1}}}).changes(run)
+
+
 def test_only_the_start_document_is_amended_while_a_run_goes_on():
     assert list(Patch({"start": {"note": "x"}}).changes(GOES_ON)) == [("start", "41fb")]
     with pytest.raises(Invalid, match="cannot be amended while the run goes on; its start document can"):
