@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from databroker_like.core._collection import RunCollection
+from databroker_like.core._lookup import both
 from databroker_like.core._sink import RunSink
+from databroker_like.errors import Invalid, NoSuchRun, listed
+from databroker_like.queries import Everything, Lte
 from databroker_like.store._collection import StoreCollection
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
@@ -97,6 +102,86 @@ class BlueskyEmbeddedCatalog(Broker):
 
     def _make_sink(self) -> RunSink:
         return StoreSink(self.store)
+
+    # -- deleting
+
+    def delete(self, *uids: str, unfinished: bool = False) -> None:
+        """Delete runs, with all that the store keeps of them; the files of detectors, which it does not keep, stay.
+
+        Parameters
+        ----------
+        *uids : str
+            Full uids: a part of one, or a scan_id, deletes nothing.
+        unfinished : bool
+            Whether runs without a stop document, which may be going on, are deleted as well; False by default.
+
+        Raises
+        ------
+        NoSuchRun
+            When a uid is of no run of this catalog; none is deleted then.
+        Invalid
+            When a run has no stop document and ``unfinished`` is False; none is deleted then.
+        NotWritable
+            When the store cannot be written to.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> catalog = BlueskyEmbeddedCatalog(tempfile.mkdtemp())
+        >>> catalog.insert("start", {"uid": "41fb8ca9", "time": 1700000000.0})
+        >>> catalog.delete("41fb8ca9", unfinished=True)
+        >>> len(catalog)
+        0
+        """
+        outside = [uid for uid in uids if not isinstance(uid, str) or not self.collection.matches(uid, self._query)]
+        if outside:
+            raise NoSuchRun(f"no run of this catalog has the uid {listed(outside)}, and nothing is deleted")
+        self.store.delete(uids, unfinished=unfinished)
+
+    def delete_all(
+        self, *, older_than: timedelta | None = None, unfinished: bool = False, dry_run: bool = True
+    ) -> list[str]:
+        """Delete all runs that a search found: ``catalog.search(...).delete_all(...)``.
+
+        Parameters
+        ----------
+        older_than : datetime.timedelta, optional
+            Only those that began so long ago, or longer; all by default.
+        unfinished : bool
+            Whether runs without a stop document, which may be going on, are deleted as well; False by default.
+        dry_run : bool
+            True, the default, deletes nothing and says what would be deleted.
+
+        Returns
+        -------
+        list of str
+            The uids of the runs that are deleted, or would be.
+
+        Raises
+        ------
+        Invalid
+            When it is all runs of the catalog, without a search and without ``older_than``.
+        NotWritable
+            When the store cannot be written to; some of the runs may be deleted.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> catalog = BlueskyEmbeddedCatalog(tempfile.mkdtemp())
+        >>> catalog.search({"plan_name": "test"}).delete_all(older_than=timedelta(days=30))
+        []
+        """
+        query = self._query
+        if older_than is not None:
+            query = both(query, Lte("time", time.time() - older_than.total_seconds()))
+        if isinstance(query, Everything):
+            raise Invalid(
+                "this would delete every run; say which: catalog.search({...}).delete_all(...), or older_than=..."
+            )
+        uids = [uid for uid, _, stop in self.collection.heads(query) if unfinished or stop is not None]
+        if not dry_run:
+            self.store.delete(uids, unfinished=unfinished)
+        return uids
 
     def close(self) -> None:
         """Release the connections to the database."""

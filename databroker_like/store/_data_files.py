@@ -10,10 +10,13 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from databroker_like.errors import MissingFile, NotWritable
+from databroker_like.errors import MissingFile, NotWritable, Unreachable
 from databroker_like.registry import require
 
 __all__ = ["DataFiles"]
+
+#: Recording waits for no server longer than this, unless it is told to.
+_S3_PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}
 
 _NAME = re.compile(r"[0-9a-z]+(/[0-9a-z]+)*/[0-9a-z._-]+")
 
@@ -53,6 +56,7 @@ class DataFiles:
         protocol = self.root.partition("://")[0]
         if protocol == "s3":
             require("s3fs", "keep data files on S3")
+            return fsspec.filesystem(protocol, **{"config_kwargs": _S3_PATIENCE, **self._options})
         return fsspec.filesystem(protocol, **self._options)
 
     def write(self, name: str, content: Any) -> None:
@@ -66,7 +70,7 @@ class DataFiles:
         path = self._path(name)
         if not self.is_local:
             with self._errors(path):
-                self._remote.pipe_file(path, bytes(content))
+                self._remote.pipe_file(path, bytes(content))  # an object is there whole, or not at all
             return
         temporary = f"{path}.{secrets.token_hex(4)}.part"
         try:
@@ -182,12 +186,18 @@ class DataFiles:
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:
+        """Translate what an object store says, or the libraries that ask it."""
         try:
             yield
         except FileNotFoundError as error:
             raise MissingFile(f"the data file {path} of the store is not there") from error
-        except OSError as error:
-            raise _not_writable(path, error) from error
+        except PermissionError as error:
+            raise NotWritable(
+                f"{path} may not be read or written: {error}; are these the right credentials?"
+            ) from error
+        except Exception as error:
+            said = str(error).strip() or type(error).__name__
+            raise Unreachable(f"the object store of {path} does not answer: {said}; can it be reached?") from error
 
 
 def _written(about: dict[str, Any]) -> float:

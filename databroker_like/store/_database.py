@@ -20,7 +20,7 @@ from databroker_like.registry import require
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["Database"]
+__all__ = ["Database", "Overtaken", "Single"]
 
 #: Larger pages cost up to a third of the speed of recording single events.
 _PAGE_SIZE = 4096
@@ -47,6 +47,8 @@ class Database:
         self.read_only = read_only
         self._engine: Engine | None = None
         self._process = -1
+        self._only_reads = read_only
+        self._as_it_was: tuple[int, int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_engine": None, "_process": -1}
@@ -67,11 +69,16 @@ class Database:
     @property
     def shown(self) -> str:
         """The address without its password, as people may see it."""
-        return self.path if self.is_sqlite else re.sub(r"://([^/:@]*):[^/@]*@", r"://\1:***@", self.url)
+        if self.is_sqlite:
+            return self.path
+        hidden = re.sub(r"://([^/:@]*):.*@", r"://\1:***@", self.url)
+        return re.sub(r"([?&][^=&]*(?:password|passfile)=)[^&]*", r"\1***", hidden)
 
     @property
     def engine(self) -> Engine:
         """The SQLAlchemy engine of this process."""
+        if self._as_it_was is not None and self._as_it_was != self._now():
+            self.close()  # somebody writes by now
         if self._engine is None or self._process != os.getpid():
             if self._engine is not None:
                 self._engine.dispose(close=False)  # the connections are those of the parent process
@@ -82,6 +89,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the database for as long as it is held."""
         with self.errors("be read"), self.engine.connect() as connection:
+            if not self.is_sqlite:  # where each statement would see a state of its own
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextlib.contextmanager
@@ -110,6 +119,21 @@ class Database:
     def _refuse_read_only(self) -> None:
         if self.read_only:
             raise NotWritable(f"the store {self.shown} was opened to be read only")
+        if self._only_reads and self._may_write():
+            self.close()
+
+    def _may_write(self) -> bool:
+        """Whether the files may be written, and others beside them."""
+        if not os.path.exists(self.path):
+            return True
+        return os.access(os.path.dirname(self.path), os.W_OK) and os.access(self.path, os.W_OK)
+
+    def _now(self) -> tuple[int, int]:
+        """What becomes another when somebody writes to the database."""
+        if os.path.exists(self.path + "-wal"):
+            return (0, 0)
+        found = os.stat(self.path)
+        return (found.st_mtime_ns, found.st_size)
 
     def _synchronize(self, connection: Connection, level: str) -> None:
         if self.is_sqlite:
@@ -121,7 +145,7 @@ class Database:
         """Close all connections; it may be used again."""
         if self._engine is not None and self._process == os.getpid():
             self._engine.dispose()
-        self._engine = None
+        self._engine, self._as_it_was = None, None
 
     # -- connecting
 
@@ -145,16 +169,20 @@ class Database:
         from urllib.parse import quote
 
         file = "file:" + quote(self.path)
-        if self.read_only:
-            # Where the files that go with the log cannot be made, a database that nobody has open is read as it is.
-            alone = not os.access(os.path.dirname(self.path), os.W_OK) and not os.path.exists(self.path + "-wal")
-            return f"sqlite:///{file}?{'immutable=1' if alone else 'mode=ro'}&uri=true"
-        return f"sqlite:///{file}?uri=true"
+        may_write = self._may_write()
+        self._only_reads, self._as_it_was = self.read_only or not may_write, None
+        if not self._only_reads:
+            return f"sqlite:///{file}?uri=true"
+        if may_write or os.path.exists(self.path + "-wal"):
+            return f"sqlite:///{file}?mode=ro&uri=true"
+        # The files that go with the log cannot be made: a database that nobody has open is read as it is.
+        self._as_it_was = self._now()
+        return f"sqlite:///{file}?immutable=1&uri=true"
 
     def _prepare(self, connection: Any, record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
-        if not self.read_only:
+        if not self._only_reads:
             cursor.execute(f"PRAGMA page_size={_PAGE_SIZE}")
             cursor.execute("PRAGMA journal_mode=WAL")
             # Much of what goes through the log is taken out again, when events become files, before it is copied.
@@ -190,10 +218,7 @@ class Database:
     def _translated(self, what: str, error: Any) -> DatabrokerError:
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if not self.is_sqlite:
-            if error.connection_invalidated or type(error.orig).__name__ == "OperationalError":
-                said = said.replace(self.url, self.shown)
-                return Unreachable(f"the database {self.shown} does not answer: {said}; is the server running?")
-            return NotWritable(f"the store {self.shown} cannot {what}: {said}")
+            return self._of_server(what, said.replace(self.url, self.shown), error)
         if "locked" in said or "busy" in said:
             return NotWritable(
                 f"the store {self.path} is locked: another process has been writing for more than {self.timeout:g} s; "
@@ -211,6 +236,25 @@ class Database:
             return NotWritable(f"the store {self.path} cannot be opened: {said}; may you read and write its folder?")
         return NotWritable(f"the store {self.path} cannot {what}: {said}")
 
+    def _of_server(self, what: str, said: str, error: Any) -> DatabrokerError:
+        if _is_away(error):
+            return Unreachable(f"the database {self.shown} does not answer: {said}; is the server running?")
+        full = str(getattr(error.orig, "sqlstate", "")).startswith("53")
+        advice = "; make room for the server, and try again" if full else ""
+        return NotWritable(f"the store {self.shown} cannot {what}: {said}{advice}")
+
+
+def _is_away(error: Any) -> bool:
+    """Whether a server does not answer, or is about to stop."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return bool(error.connection_invalidated) or type(error.orig).__name__ == "OperationalError"
+    return str(state).startswith(("08", "57P"))
+
+
+class Overtaken(Exception):
+    """Another process wrote first: what was known of a run is not so any more."""
+
 
 class Single:
     """One insertion, handed to the database's own driver: of all that is recorded most comes this way.
@@ -220,8 +264,8 @@ class Single:
     database : Database
     connection : sqlalchemy.Connection
         One that commits each statement.
-    statement : sqlalchemy.Insert
-        Of all columns of a table.
+    statement : sqlalchemy.TextClause
+        It inserts one row, or none where another process was there first.
     """
 
     def __init__(self, database: Database, connection: Connection, statement: Any) -> None:
@@ -229,7 +273,7 @@ class Single:
         self._database = database
         self._connection = connection
         self._sql = str(compiled)
-        self._names = None if compiled.positional else list(statement.table.columns.keys())
+        self._names = None if compiled.positional else list(compiled.params)
         self._cursor = connection.connection.cursor()
         self._error = connection.dialect.loaded_dbapi.Error
 
@@ -239,7 +283,12 @@ class Single:
         Parameters
         ----------
         *values
-            In the order of the columns.
+            In the order in which the statement names them.
+
+        Raises
+        ------
+        Overtaken
+            When the statement found that the place of the row is taken.
         """
         try:
             self._cursor.execute(
@@ -252,6 +301,8 @@ class Single:
                 raise exc.DBAPIError.instance(
                     self._sql, None, error, self._error, dialect=self._connection.dialect
                 ) from error
+        if not self._cursor.rowcount:
+            raise Overtaken("another process wrote there first")
 
     def close(self) -> None:
         """Give the connection back."""

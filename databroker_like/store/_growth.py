@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
 
 from databroker_like.codecs import decode, encode
 from databroker_like.core._belonging import named
@@ -16,18 +19,20 @@ from databroker_like.core._growing import GrowingEvents
 from databroker_like.core._identity import judge_event, same
 from databroker_like.core._pages import unpack_event_page
 from databroker_like.core._tell import tell
-from databroker_like.errors import InvalidDocument, NotWritable
+from databroker_like.errors import InvalidDocument, NotWritable, Unreachable
 from databroker_like.store import _schema as tables
+from databroker_like.store._database import Overtaken
 from databroker_like.store._places import ROWS, of_descriptor, row_of
 from databroker_like.store._positions import Run, decode_positions, encode_positions
 from databroker_like.store._segment import Segment, encode_segment
+from databroker_like.store._tail import Tail, load_tail
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from databroker_like.store._store import Store
 
-__all__ = ["INSERT_EVENT", "OpenRun", "Tail", "insert_event", "insert_page", "load_tail", "next_position", "seal"]
+__all__ = ["INSERT_EVENT", "insert_event", "insert_page", "seal"]
 
 Doc = Mapping[str, Any]
 
@@ -39,120 +44,8 @@ ROWS_TO_A_FILE = 131_072
 BYTES_TO_A_FILE = 32 << 20
 #: A smaller segment stays in the database: a file of a few events costs more than it holds.
 SMALLEST_FILE = 64 << 10
-
-
-@dataclass
-class OpenRun:
-    """What a recorder knows of a run.
-
-    Parameters
-    ----------
-    id : int
-        Its row.
-    uid : str
-    time : float
-        Of its start document.
-    next_position : int
-        Where the next document stands among those of the run.
-    is_finished : bool
-        Whether it has its stop document.
-    """
-
-    id: int
-    uid: str
-    time: float
-    next_position: int
-    is_finished: bool = False
-
-
-@dataclass
-class Tail:
-    """Where the events of a descriptor end.
-
-    Parameters
-    ----------
-    run : OpenRun
-    id : int
-        The row of the descriptor.
-    uid : str
-    next_row : int
-    last_seq_num : int
-        The largest so far.
-    rows, size : int
-        How many events are single rows, and how many bytes they are.
-    inline_rows, inline_size : int
-        The same of segments in the database.
-    """
-
-    run: OpenRun
-    id: int
-    uid: str
-    next_row: int = 0
-    last_seq_num: int = -1
-    rows: int = 0
-    size: int = 0
-    inline_rows: int = 0
-    inline_size: int = 0
-
-
-def next_position(connection: Connection, run_id: int) -> int:
-    """The first position of a run that no document has."""
-    from sqlalchemy import func, select
-
-    last = -1
-    for table in (tables.document, tables.datum):
-        found = connection.execute(select(func.max(table.c.position)).where(table.c.run_id == run_id)).scalar()
-        last = max(last, -1 if found is None else found)
-    of_run = select(tables.descriptor.c.id).where(tables.descriptor.c.run_id == run_id)
-    for (descriptor_id,) in connection.execute(of_run):
-        event, segment = tables.event, tables.segment
-        found = connection.execute(select(func.max(event.c.position)).where(of_descriptor(descriptor_id))).scalar()
-        last = max(last, -1 if found is None else found)
-        packed = connection.execute(
-            select(segment.c.positions)
-            .where(segment.c.descriptor_id == descriptor_id)
-            .order_by(segment.c.first.desc())
-            .limit(1)
-        ).scalar()
-        if packed is not None:
-            last = max(last, *(run.last for run in decode_positions(packed)))
-    return last + 1
-
-
-def load_tail(connection: Connection, run: OpenRun, uid: str) -> Tail:
-    """The tail of a descriptor as the database has it."""
-    from sqlalchemy import func, select
-
-    event, segment = tables.event, tables.segment
-    descriptor_id = connection.execute(
-        select(tables.descriptor.c.id).where(tables.descriptor.c.run_id == run.id, tables.descriptor.c.uid == uid)
-    ).scalar_one()
-    rows, last_row, last_event, size = connection.execute(
-        select(
-            func.count(), func.max(event.c.place), func.max(event.c.seq_num), func.sum(func.length(event.c.body))
-        ).where(of_descriptor(descriptor_id))
-    ).one()
-    end, last_segment = connection.execute(
-        select(func.max(segment.c.first + segment.c.rows), func.max(segment.c.last_seq_num)).where(
-            segment.c.descriptor_id == descriptor_id
-        )
-    ).one()
-    inline_rows, inline_size = connection.execute(
-        select(func.sum(segment.c.rows), func.sum(segment.c.size)).where(
-            segment.c.descriptor_id == descriptor_id, segment.c.body.is_not(None)
-        )
-    ).one()
-    return Tail(
-        run,
-        descriptor_id,
-        uid,
-        next_row=max(-1 if last_row is None else row_of(last_row), (end or 0) - 1) + 1,
-        last_seq_num=max(-1 if last_event is None else last_event, -1 if last_segment is None else last_segment),
-        rows=rows,
-        size=int(size or 0),
-        inline_rows=int(inline_rows or 0),
-        inline_size=int(inline_size or 0),
-    )
+#: Seconds until segments are tried again where there was no room for them: not with each event.
+_PATIENCE = 10.0
 
 
 # -- taking events
@@ -164,16 +57,17 @@ def insert_event(insert: Callable[..., None], store: Store, tail: Tail, doc: Doc
     Parameters
     ----------
     insert : callable
-        ``(place, position, seq_num, body)``: writes one row of `INSERT_EVENT` in a transaction of its own.
+        ``(place, position, seq_num, body, descriptor_id, row)``: `INSERT_EVENT` in a transaction of its own.
     """
     seq_num = doc["seq_num"]
-    if seq_num <= tail.last_seq_num and _is_there(store, tail, doc):
-        return
     run = tail.run
+    if seq_num <= tail.last_seq_num and _is_there(store, tail, doc):
+        run.is_shared = True
+        return
     if run.is_finished:
         raise _after_stop(tail, "event", doc)
     body = encode({key: value for key, value in doc.items() if key != "descriptor"})
-    insert(tail.id * ROWS + tail.next_row, run.next_position, seq_num, body)
+    insert(tail.id * ROWS + tail.next_row, run.next_position, seq_num, body, tail.id, tail.next_row)
     run.next_position += 1
     tail.next_row += 1
     tail.rows += 1
@@ -184,7 +78,11 @@ def insert_event(insert: Callable[..., None], store: Store, tail: Tail, doc: Doc
         _settle(store, tail)
 
 
-INSERT_EVENT = tables.event.insert()
+#: Not where a segment holds the row already: another process may have recorded it, and made columns of it.
+INSERT_EVENT = text(
+    "INSERT INTO event (place, position, seq_num, body) SELECT :place, :position, :seq_num, :body WHERE coalesce("
+    "(SELECT first + rows FROM segment WHERE descriptor_id = :descriptor_id ORDER BY first DESC LIMIT 1), 0) <= :row"
+)
 
 
 def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
@@ -197,6 +95,7 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
         events = list(unpack_event_page(doc))
         new = [event for event in events if not _is_there(store, tail, event)]
         if len(new) != len(events):
+            tail.run.is_shared = True
             with store.alone(INSERT_EVENT) as insert:
                 for event in new:
                     insert_event(insert, store, tail, event)
@@ -208,6 +107,9 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
     body = encode_segment([doc], compression="lz4")
     row = _segment_row(tail.id, tail.next_row, rows, largest, [Run(run.next_position, rows, True)], body)
     with store.write() as connection:
+        _refuse_others(connection)
+        if _end(connection, tail.id) != tail.next_row:
+            raise Overtaken("another process wrote there first")
         connection.execute(tables.segment.insert(), {**row, "body": bytes(body), "path": None})
     run.next_position += 1
     tail.next_row += rows
@@ -216,6 +118,29 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
     tail.last_seq_num = max(tail.last_seq_num, largest)
     if tail.inline_rows >= ROWS_TO_A_FILE or tail.inline_size >= BYTES_TO_A_FILE:
         _settle(store, tail)
+
+
+def _end(connection: Connection, descriptor_id: int) -> int:
+    """The first row of a descriptor that nobody has written."""
+    from sqlalchemy import func, select
+
+    event, segment = tables.event, tables.segment
+    last = connection.execute(select(func.max(event.c.place)).where(of_descriptor(descriptor_id))).scalar()
+    if last is not None:
+        return row_of(last) + 1
+    sealed = connection.execute(
+        select(segment.c.first + segment.c.rows)
+        .where(segment.c.descriptor_id == descriptor_id)
+        .order_by(segment.c.first.desc())
+        .limit(1)
+    ).scalar()
+    return int(sealed or 0)
+
+
+def _refuse_others(connection: Connection) -> None:
+    """Nobody else writes events while segments are made of rows; SQLite has one writer in any case."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE event, segment IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _is_there(store: Store, tail: Tail, doc: Doc) -> bool:
@@ -276,10 +201,13 @@ class _Piece:
 
 def _settle(store: Store, tail: Tail) -> None:
     """Make segments of the rows; a full disk is told and keeps nothing from being recorded."""
+    if time.monotonic() < tail.not_before:
+        return
     to_file = tail.inline_rows + tail.rows >= ROWS_TO_A_FILE or tail.inline_size + tail.size >= BYTES_TO_A_FILE
     try:
         condense(store, tail.id, tail.uid, inline_too=to_file)
-    except NotWritable as error:
+    except (NotWritable, Unreachable) as error:
+        tail.not_before = time.monotonic() + _PATIENCE
         tell(f"the events of run {tail.run.uid} are recorded and are not yet columns: {error}")
     with store.database.read() as connection:
         renewed = load_tail(connection, tail.run, tail.uid)
@@ -298,7 +226,7 @@ def seal(store: Store, run_id: int) -> None:
     try:
         for descriptor_id, uid in found:
             condense(store, descriptor_id, uid, inline_too=True)
-    except NotWritable as error:
+    except (NotWritable, Unreachable) as error:
         tell(f"a finished run is recorded, and its events are not yet sealed: {error}")
 
 
@@ -321,6 +249,8 @@ def condense(store: Store, descriptor_id: int, uid: str, *, inline_too: bool) ->
     ------
     NotWritable
         When there is no room; the events are where they were.
+    Unreachable
+        When the data files are kept by a server that does not answer; likewise.
     """
     from sqlalchemy import select
 
@@ -347,6 +277,7 @@ def condense(store: Store, descriptor_id: int, uid: str, *, inline_too: bool) ->
     made = list(_segments(store, descriptor_id, pieces, final=inline_too))
     try:
         with store.write() as connection:
+            _refuse_others(connection)
             gone = 0
             if rows:
                 gone = connection.execute(
@@ -355,16 +286,12 @@ def condense(store: Store, descriptor_id: int, uid: str, *, inline_too: bool) ->
             if held:
                 gone += connection.execute(segment.delete().where(segment.c.id.in_([one.id for one in held]))).rowcount
             if gone != len(rows) + len(held):
-                raise _Overtaken
+                raise Overtaken("another process made segments of the same rows")
             connection.execute(segment.insert(), made)
-    except _Overtaken:
+    except Overtaken:
         for row in made:
             if row["path"] is not None:
                 store.files.delete(row["path"])
-
-
-class _Overtaken(Exception):
-    """Another process made segments of the same rows."""
 
 
 def _pieces_of_rows(uid: str, rows: Iterable[Any]) -> Iterator[_Piece]:

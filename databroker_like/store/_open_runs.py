@@ -7,7 +7,7 @@ from typing import Any
 
 from databroker_like.store import _schema as tables
 from databroker_like.store._database import Database
-from databroker_like.store._growth import OpenRun, Tail, load_tail, next_position
+from databroker_like.store._tail import OpenRun, Tail, load_tail, next_position
 
 __all__ = ["OpenRun", "OpenRuns"]
 
@@ -58,6 +58,13 @@ class OpenRuns:
         """Know nothing; all is in the database."""
         for known in (self._open, self._finished, self._tails, self._owners):
             known.clear()
+
+    def renew(self) -> None:
+        """Look up anew what is in hand: another process recorded into one of the runs, or deleted it."""
+        uids = self.uids()
+        self.forget()
+        for uid in uids:
+            self.run(uid)
 
     def _drop(self, run: OpenRun) -> None:
         self._tails = {uid: tail for uid, tail in self._tails.items() if tail.run is not run}

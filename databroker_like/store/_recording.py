@@ -12,10 +12,12 @@ from databroker_like.core._belonging import belongs_to, named
 from databroker_like.core._columns import scalars
 from databroker_like.core._identity import same
 from databroker_like.core._validation import validate
-from databroker_like.errors import Conflict, InvalidDocument, listed
+from databroker_like.errors import Conflict, InvalidDocument, Unreachable, listed
 from databroker_like.store import _schema as tables
-from databroker_like.store._growth import INSERT_EVENT, Tail, insert_event, insert_page, seal
+from databroker_like.store._database import Overtaken
+from databroker_like.store._growth import INSERT_EVENT, insert_event, insert_page, seal
 from databroker_like.store._open_runs import OpenRun, OpenRuns
+from databroker_like.store._tail import Tail, next_position
 from databroker_like.store._terms import index_run, index_stop
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["StoreSink"]
 
 Doc = Mapping[str, Any]
+
+#: How often a document is tried again that another process was quicker to find a place for.
+_TRIES = 20
 
 
 class StoreSink:
@@ -51,12 +56,15 @@ class StoreSink:
         if self._checked:
             validate(name, doc)
         with self._lock:
-            try:
-                self._take(name, doc)
-            except _again():
-                # Another process recorded into the same run: what is known of it is not so any more.
-                self._runs.forget()
-                self._take(name, doc)
+            for _ in range(_TRIES):
+                try:
+                    self._take(name, doc)
+                except _again():
+                    # Another process recorded into the same run: what is known of it is not so any more.
+                    self._runs.renew()
+                else:
+                    return
+            self._take(name, doc)
 
     def close(self) -> None:
         """Release the connections; runs without a stop document stay readable as they are."""
@@ -89,8 +97,9 @@ class StoreSink:
         uid = doc["uid"]
         run = self._runs.run(uid)
         if run is not None:
-            self._compare(run, "start", uid, doc)
-            return
+            if self._compare(run, "start", uid, doc):
+                return
+            self._runs.forget()  # it was deleted meanwhile
         body, time = encode(doc), float(doc["time"])
         with self._write() as connection:
             run_id = connection.execute(
@@ -110,6 +119,8 @@ class StoreSink:
         body = encode(doc)
         tail = None
         with self._write(forced=name == "stop") as connection:
+            if run.is_shared or name == "stop":
+                run.next_position = max(run.next_position, next_position(connection, run.id))
             connection.execute(
                 tables.document.insert(),
                 {"run_id": run.id, "position": run.next_position, "name": name, "uid": doc["uid"], "body": body},
@@ -152,8 +163,10 @@ class StoreSink:
             }
             ids = doc["datum_id"]
         self._refuse_after_stop(run, name, doc)
-        position = run.next_position
         with self._write() as connection:
+            if run.is_shared:
+                run.next_position = max(run.next_position, next_position(connection, run.id))
+            position = run.next_position
             connection.execute(
                 tables.datum.insert(),
                 {
@@ -197,7 +210,11 @@ class StoreSink:
         if self._single is None or self._process != os.getpid():
             # A connection does not survive a fork.
             self._single, self._process = self._store.single(INSERT_EVENT), os.getpid()
-        insert_event(self._single, self._store, tail, doc)
+        try:
+            insert_event(self._single, self._store, tail, doc)
+        except Unreachable:  # the next one comes over a connection of its own
+            self._let_go()
+            raise
 
     def _event_page(self, doc: Doc) -> None:
         insert_page(self._store, self._tail_of("event_page", doc), doc)
@@ -228,15 +245,17 @@ class StoreSink:
         from sqlalchemy import select
 
         table = tables.document
-        query = select(table.c.body).where(table.c.run_id == run.id, table.c.name == name)
+        query = select(table.c.position, table.c.body).where(table.c.run_id == run.id, table.c.name == name)
         if name != "stop":  # there is one to a run
             query = query.where(table.c.uid == uid)
         with self._store.database.read() as connection:
-            body = connection.execute(query.limit(1)).scalar_one_or_none()
-        if body is None:
+            known = connection.execute(query.limit(1)).one_or_none()
+        if known is None:
             return False
-        if not same(decode(body), doc):
+        if not same(decode(known.body), doc):
             raise Conflict(f"run {run.uid} holds another {named(name, doc)} already; this one is not recorded")
+        # It may be another process that recorded it: what comes next comes after it.
+        run.next_position = max(run.next_position, known.position + 1)
         return True
 
     def _refuse_after_stop(self, run: OpenRun, name: str, doc: Doc) -> None:
@@ -265,7 +284,7 @@ def _belongs_nowhere(name: str, doc: Doc, kind: str, uid: str, known: Callable[[
     )
 
 
-def _again() -> type[Exception]:
+def _again() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import IntegrityError
 
-    return IntegrityError
+    return IntegrityError, Overtaken

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    # SQLite undoes changes of tables too, when they are made in a transaction that was begun as one.
-    transactional_ddl=True,
-)
-context.run_migrations()
+if hasattr(context, "config"):  # which it has when alembic runs this, and nobody else
+    context.configure(
+        connection=context.config.attributes["connection"],
+        # SQLite undoes changes of tables too, when they are made in a transaction that was begun as one.
+        transactional_ddl=True,
+    )
+    context.run_migrations()
