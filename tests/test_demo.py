@@ -58,6 +58,8 @@ def test_it_tells_each_step_and_what_it_found(checkout):
         for told in (
             "scan 6",
             "2 of 4: scans [2, 3]",
+            "6 runs; the newest is scan 6",
+            "recorded 'm', now 'mm'",
             "<xarray.Dataset>",
             "ring_current",
             "(9, 1, 120, 160)",

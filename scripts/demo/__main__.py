@@ -1,4 +1,4 @@
-"""Record, open, search, read, mend, draw: what ``make demo`` runs."""
+"""Record, open, search, read, mend, keep, draw: what ``make demo`` runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import intake
 from scripts.demo.narration import Narrator
 from scripts.demo.reading import baseline, images, listing, mended, scalars, searches, unit_of
 from scripts.demo.recording import record
+from scripts.demo.storing import stored
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "demo-output"
@@ -41,6 +42,7 @@ def main() -> int:
     baseline(tell, catalog)
     spot, blob, pixel, position = images(tell, catalog)
     mended(tell, catalog)
+    stored(tell, catalog)
 
     tell.step("Draw what was read.")
     from scripts.demo.figure import draw
