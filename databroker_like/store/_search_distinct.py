@@ -11,10 +11,11 @@ from databroker_like.queries import And, Eq, Everything, Node, Tally, in_order, 
 from databroker_like.queries import _values as values
 from databroker_like.store import _terms as terms
 from databroker_like.store._schema import run, term
-from databroker_like.store._search import Search, count, heads
+from databroker_like.store._search import count, heads
 from databroker_like.store._search_bits import Bits, ids_of, joined, length_of, split
 from databroker_like.store._search_plan import Planner
 from databroker_like.store._search_sets import Pieces
+from databroker_like.store._searching import Search
 
 __all__ = ["distinct"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, literal, select, tuple_
 
 from databroker_like.store import _terms as terms
 from databroker_like.store._schema import run, term
@@ -135,6 +135,31 @@ class Span:
                 query = query.where(*(bounds.clauses(term.c[name]) if bounds else ()))
             time = term.c.time
         return query.where(*(clause for bounds in self.times for clause in bounds.clauses(time)))
+
+    def select_first(self, most: int, newest_first: bool) -> Select[Any]:
+        """The id and time of the first so many of the rows, in order of time; a run may be there but once."""
+        query = self.select("run_id", "time")
+        if newest_first and not isinstance(self.key, str) and not self.is_point:
+            # Numbers mostly grow with time. So the newest come first, and few of the others have to be kept.
+            backwards = (term.c.kind.desc(), term.c.num.desc(), term.c.txt.desc())
+            rows = query.order_by(*backwards).limit(_WITHOUT_END).subquery()
+            query = select(rows.c.run_id, rows.c.time)
+        time = query.selected_columns["time"]
+        query = query.order_by(time.desc() if newest_first else time).limit(most)
+        return query if self.is_single else query.distinct()
+
+    def select_next(self, column: str, newest_first: bool, last: Any) -> Select[Any]:
+        """A column of rows that differ in the run alone, in order of its time and id, behind the last one seen."""
+        place = (term.c.time, term.c.run_id)
+        query = self.select(column).order_by(*(each.desc() for each in place) if newest_first else place)
+        if last is None:
+            return query
+        there = tuple_(literal(last[1], term.c.time.type), literal(last[0], term.c.run_id.type))
+        return query.where(tuple_(*place) < there if newest_first else tuple_(*place) > there)
+
+
+#: More rows than there are; without a limit a database may forget the order.
+_WITHOUT_END = 2**62
 
 
 def _within_both(one: Bounds | None, other: Bounds | None) -> Bounds | None:

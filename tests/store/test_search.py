@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from databroker_like.store import _search
+from databroker_like.store import _searching
 from tests.store.searching import Runs
 
 KEYS = st.sampled_from(["a", "b", "a.b", "a.0", "b.a", "a.b.a", "stop.a", "stop", "a.1.b", "time", "uid"])
@@ -83,14 +83,14 @@ def recorded(heads):
 def road(request, monkeypatch):
     """Every way to answer is taken, however few the runs are."""
     if request.param != "few are listed":
-        monkeypatch.setattr(_search, "FEW", 0)
-        monkeypatch.setattr(_search, "SORTED", 0)
-        monkeypatch.setattr(_search, "PAGE", 2)
-        monkeypatch.setattr(_search, "DOCUMENTS", 2)
-        monkeypatch.setattr(_search, "IDS", 3)
-        monkeypatch.setattr(_search, "FIRST", 2)
+        monkeypatch.setattr(_searching, "FEW", 0)
+        monkeypatch.setattr(_searching, "SORTED", 0)
+        monkeypatch.setattr(_searching, "PAGE", 2)
+        monkeypatch.setattr(_searching, "DOCUMENTS", 2)
+        monkeypatch.setattr(_searching, "IDS", 3)
+        monkeypatch.setattr(_searching, "FIRST", 2)
     if request.param == "all are read as bits":
-        monkeypatch.setattr(_search, "THEN", 0)
+        monkeypatch.setattr(_searching, "THEN", 0)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -5,7 +5,7 @@ import random
 from sqlalchemy import event
 
 from databroker_like.queries import In, NotIn, Prefix, Regex, TimeRange, parse
-from databroker_like.store import _search, _search_plan
+from databroker_like.store import _search, _search_plan, _searching
 from tests.store.searching import Runs
 from tests.store.test_search import road
 
@@ -120,7 +120,7 @@ def test_more_values_than_a_database_takes_at_once(monkeypatch):
 
 def test_a_page_of_many_runs_reads_few_of_them(monkeypatch):
     runs = many(400)
-    monkeypatch.setattr(_search, "FEW", 10)
+    monkeypatch.setattr(_searching, "FEW", 10)
     read = []
     event.listen(runs.engine, "before_cursor_execute", lambda *about: read.append(about[2]))
     decoded = []
@@ -136,5 +136,5 @@ def test_a_page_of_many_runs_reads_few_of_them(monkeypatch):
             assert found == runs.expected(query, limit=5, newest_first=True)
             assert _search.count(connection, node, decode=decode) == len(runs.expected(query))
     # Looking at the first ones is a guess, and the index decides.
-    assert len(decoded) <= 4 * 2 * (_search.FIRST + _search.THEN)
+    assert len(decoded) <= 4 * 2 * (_searching.FIRST + _searching.THEN)
     assert len(read) < 100
