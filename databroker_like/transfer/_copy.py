@@ -77,6 +77,8 @@ def copy(
         When ``dest`` does not record.
     NotWritable
         When the disk is full, or the place cannot be written to.
+    Conflict
+        When another process is copying files into the same folder.
 
     Examples
     --------
@@ -98,17 +100,18 @@ def copy(
     runs = origins(source, query, revision)
     tallies = Tallies(issues=unreadable(source))
     store = None if external_files is None else Store(str(external_files))
-    for run in shown_progress(runs, "copying runs", len(runs), progress):
-        try:
-            with unplugged(tallies, run.uid):
-                tallies.issues += amendments(run, revision)
-                copied = _RunCopy(run, target, verify, resume)
-                _one(copied, tallies, on_conflict)
-                if store is not None:
-                    _files(run, copied.assets, store, target, tallies)
-        except NotWritable as error:
-            report = tallies.report("copied", name_of(target))
-            raise NotWritable(f"{error} (so far: {report})") from error
+    with contextlib.nullcontext() if store is None else store.alone():
+        for run in shown_progress(runs, "copying runs", len(runs), progress):
+            try:
+                with unplugged(tallies, run.uid):
+                    tallies.issues += amendments(run, revision)
+                    copied = _RunCopy(run, target, verify, resume)
+                    _one(copied, tallies, on_conflict)
+                    if store is not None:
+                        _files(run, copied.assets, store, target, tallies)
+            except NotWritable as error:
+                report = tallies.report("copied", name_of(target))
+                raise NotWritable(f"{error} (so far: {report})") from error
     return tallies.report("copied", name_of(target))
 
 

@@ -253,6 +253,13 @@ class Store:
         self._checksums: dict[str, str] = {}
         self._loaded = False
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While this is on, no other process copies into the folder; see `exclusive`."""
+        make_folder(self.folder)
+        with exclusive(self.folder):
+            yield
+
     def put(self, path: str, relative: str) -> Placed:
         """Copy a file, unless the same is there.
 

@@ -158,7 +158,7 @@ def test_what_is_no_file_below_its_root_is_an_issue(
     report = copy(record(make_catalog(), documents), make_catalog(), external_files=str(tmp_path / "moved"))
     assert report.ok
     assert "are not moved" in report.issues[0]
-    assert not list((tmp_path / "moved").rglob("*"))
+    assert list((tmp_path / "moved").rglob("*")) == []
 
 
 def test_the_root_of_all_files_is_no_folder_of_a_stream(make_catalog: Any, record: Any) -> None:
