@@ -105,6 +105,8 @@ def _leaves(raw: bytes, at: int, end: int, path: tuple[str, ...]) -> Iterator[_L
         else:
             raise _Irregular
         at += size
+        if at > end:
+            raise _Irregular
 
 
 def _gathered(table: Any, leaves: list[_Leaf]) -> dict[str, Any]:
