@@ -48,7 +48,7 @@ _MODULES = frozenset({"assets", "core", "queries", "utils", "v1", "v2"})
 
 #: Names of databroker that are not here, and what there is in their place.
 _LEFT_OUT = {
-    "V0Catalog": "catalogs of old configuration files are reached one by one, as Broker.named(name)",
+    "V0Catalog": "the old configuration files are in databroker_like.catalog, and open by Broker.named(name)",
     "discovery": "installed catalogs and those of YAML files are in databroker_like.catalog",
     "eventsource": "event sources of version 0 are catalogs now",
     "headersource": "storages of version 0 other than MongoDB are exported with databroker itself, and opened as files",

@@ -29,6 +29,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "mongo_normalized": "databroker_like.drivers.mongo_normalized:BlueskyMongoCatalog",
         "temp": "databroker_like.drivers.msgpack:temp",
         "v1.Broker": "databroker_like.v1:Broker",
+        "v1.from_config": "databroker_like.v1:from_config",
         "v2.Broker": "databroker_like.v2:Broker",
     }
 )

@@ -15,6 +15,7 @@ from intake.catalog.local import LocalCatalogEntry, YAMLFileCatalog, YAMLFilesCa
 
 from databroker_like import registry
 from databroker_like.core._intake import calling_source
+from databroker_like.core._old_configs import ConfigEntry, config_entries
 from databroker_like.core._yaml_check import check_catalog, driver_class
 from databroker_like.errors import DatabrokerError, InvalidCatalog, MissingFile, listed, nearest
 from databroker_like.utils import catalog_search_path
@@ -268,8 +269,9 @@ class CatalogFiles(YAMLFilesCatalog):
 class BuiltinCatalog(CatalogFiles):
     """The catalogs that installed packages offer as ``intake.catalogs``, and those in files on the search path.
 
-    A file with a mistake in it is left out, with a warning that has the mistake; of two sources of one name the
-    one found first counts: packages before files, files in the order of `catalog_search_path`.
+    Beside them are the configuration files of versions 0 and 1. A file with a mistake in it is left out, with a warning
+    that has the mistake; of two sources of one name the one found first counts: packages, then configuration files,
+    then files in the order of `catalog_search_path`.
     """
 
     name = "builtin"
@@ -277,6 +279,7 @@ class BuiltinCatalog(CatalogFiles):
     def __init__(self, **kwargs: Any) -> None:
         self._warned: dict[str, str] = {}
         self._packages: EntrypointsCatalog | None = None
+        self._configs: dict[str, ConfigEntry] = {}
         super().__init__([], **kwargs)
         self.name, self.description = "builtin", "Offered by installed packages, and found on the catalog search path"
 
@@ -292,7 +295,8 @@ class BuiltinCatalog(CatalogFiles):
             self._packages = EntrypointsCatalog(ttl=60)
         super()._load()
         self._packages.reload()
-        self._entries = {**self._entries, **self._packages._entries}
+        self._configs = config_entries(self._configs)
+        self._entries = {**self._entries, **self._configs, **self._packages._entries}
 
     def _opened(self, path: str) -> CatalogFile | None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from databroker_like import registry
 from databroker_like.errors import Invalid, NoSuchConfig, NotOffered, listed, nearest
-from databroker_like.utils import list_configs, lookup_config
+from databroker_like.utils import lookup_config
 from databroker_like.v1._config import configured
 
 __all__ = ["from_config", "named", "temp", "temp_config"]
@@ -31,7 +31,7 @@ def _catalog_named(name: str) -> Any:
         if hasattr(found, "v1"):
             return found.v1
         raise Invalid(f"the catalog {name!r} is a {type(found).__name__} and no catalog of runs; open it by itself")
-    known = [*list_configs(), *catalog]
+    known = list(catalog)
     near = listed(nearest(name, known) or known)
     raise NoSuchConfig(
         f"there is no configuration file and no catalog of the name {name!r}; there is {near}. list_configs() and "
