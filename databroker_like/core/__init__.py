@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from databroker_like.core._pages import to_event_pages as to_event_pages
     from databroker_like.core._remote import RemoteBlueskyEventStream as RemoteBlueskyEventStream
     from databroker_like.core._remote import RemoteBlueskyRun as RemoteBlueskyRun
+    from databroker_like.core._revision import Revision as Revision
     from databroker_like.core._run import BlueskyRun as BlueskyRun
     from databroker_like.core._sink import RunSink as RunSink
     from databroker_like.core._source import RunSource as RunSource
     from databroker_like.core._stream import BlueskyEventStream as BlueskyEventStream
     from databroker_like.core._stream import PartitionIndexError as PartitionIndexError
     from databroker_like.core._transforms import parse_transforms as parse_transforms
+    from databroker_like.core._trial import AppliedTransforms as AppliedTransforms
     from databroker_like.core._yaml import open_catalog as open_catalog
 
 #: The file -> the names that live in it.
@@ -81,6 +83,7 @@ _FILES = {
         "RemoteBlueskyEventStream",
         "RemoteBlueskyRun",
     ),
+    "_revision": ("Revision",),
     "_run": ("BlueskyRun",),
     "_sink": ("RunSink",),
     "_source": ("RunSource",),
@@ -89,6 +92,7 @@ _FILES = {
         "PartitionIndexError",
     ),
     "_transforms": ("parse_transforms",),
+    "_trial": ("AppliedTransforms",),
     "_yaml": ("open_catalog",),
 }
 
