@@ -18,6 +18,7 @@ ROOT = HERE.parents[1]
 #: Where the environments lie; the name ends in the version, so that another version gets another.
 PEERS = ROOT / ".venv-peers"
 DATABROKER = PEERS / "databroker-1.2.5"
+DATABROKER_PACK = PEERS / "databroker-pack-0.3.0"
 
 
 def python_of(environment: Path) -> Path:
@@ -64,6 +65,9 @@ def main() -> None:
     subprocess.run([python, HERE / "ask_projector.py", data], check=True)
     utc = {**os.environ, "PYTHONHASHSEED": "0", "TZ": "UTC"}
     subprocess.run([python, HERE / "ask_v1.py", data], check=True, env=utc)
+    print("packing some of them with databroker-pack 0.3.0", flush=True)
+    python = make_environment(DATABROKER_PACK, HERE / "databroker-pack-0.3.0.txt")
+    subprocess.run([python, HERE / "make_packs.py", data], check=True)
     print(f"{data.relative_to(ROOT)} is made anew; git diff shows what changed", flush=True)
 
 
