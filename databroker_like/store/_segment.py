@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from databroker_like.codecs import decode, encode
 from databroker_like.core._columns import EVENT_COLUMNS, EVENT_GROUPS, LazyPage, check_lengths
-from databroker_like.errors import InvalidDocument, InvalidFile
+from databroker_like.errors import InvalidDocument, InvalidFile, listed
 from databroker_like.store._looks import Look
 from databroker_like.store._segment_columns import About, from_arrow, join_stored, stored_look, to_arrow
 
@@ -127,7 +127,8 @@ class Segment:
 
         self._buffer = buffer if isinstance(buffer, pa.Buffer) else pa.py_buffer(buffer)
         try:
-            schema = pa.ipc.open_file(self._buffer).schema
+            reader = pa.ipc.open_file(self._buffer)
+            schema = reader.schema
             note = decode(schema.metadata[_ABOUT])
             if note["version"] != _VERSION:
                 raise InvalidFile(f"a segment of version {note['version']}, which a later databroker_like wrote")
@@ -145,9 +146,14 @@ class Segment:
                     self.groups[group][key] = number
                 else:
                     self.columns[field.name] = number
+            known = {*self.columns, *self.groups, *self.more, "descriptor"}
+            if not known.issuperset(self.keys) or not known.issuperset(EVENT_COLUMNS):
+                raise InvalidFile(f"a segment of events without some of its columns; it has {listed(known)}")
+            if self.step < 1 or -(-self.rows // self.step) != reader.num_record_batches:
+                raise InvalidFile(f"a segment that is said to have {self.rows} events has others")
         except InvalidFile:
             raise
-        except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, pa.ArrowException) as error:
             raise InvalidFile(f"the bytes are no segment of events: {error}") from error
         self.schema = schema
 
@@ -201,6 +207,9 @@ class Segment:
             for which in range(start // self.step, -(-stop // self.step)):
                 begin = which * self.step
                 batch = reader.get_batch(which)
+                batch.validate()
+                if batch.num_rows != min(self.step, self.rows - begin):
+                    raise InvalidFile(f"a segment of events is damaged: {batch.num_rows} rows are in its batch {which}")
                 low, high = max(start - begin, 0), min(stop - begin, batch.num_rows)
                 yield batch if high - low == batch.num_rows else batch.slice(low, high - low)
         except (OSError, pa.ArrowException) as error:

@@ -345,20 +345,27 @@ def from_arrow(chunks: list[pa.Array], about: About) -> Any:
     kind = about.get("is")
     if not chunks:
         return []
-    if kind == "encoded":
-        return [decode(raw) for chunk in chunks for raw in chunk.to_pylist()]
-    if kind == "uuid":
-        return list(chain.from_iterable(map(_uuids, chunks)))
-    kinds = pa.types
     first = chunks[0].type
-    if kind is None and (kinds.is_string(first) or kinds.is_large_string(first)):
-        return list(chain.from_iterable(chunk.to_numpy(zero_copy_only=False) for chunk in chunks))
     try:
+        if kind == "encoded":
+            return [decode(raw) for chunk in chunks for raw in _sound(chunk).to_pylist()]
+        if kind == "uuid":
+            return list(chain.from_iterable(map(_uuids, chunks)))
+        if kind is None and (pa.types.is_string(first) or pa.types.is_large_string(first)):
+            return list(chain.from_iterable(_sound(chunk).to_numpy(zero_copy_only=False) for chunk in chunks))
         parts = [_array(chunk, about) for chunk in chunks]
     except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+        if isinstance(error, InvalidFile):
+            raise
         raise InvalidFile(f"a column of {first} that is no {kind or 'numbers'}: {error}") from error
     array = parts[0] if len(parts) == 1 else np.concatenate(parts, dtype=parts[0].dtype)
     return StoredValues(array) if kind in ("list", "scalar") else array
+
+
+def _sound(chunk: pa.Array) -> pa.Array:
+    """The same, when the places of its values lie inside it: a damaged file is not trusted with them."""
+    chunk.validate(full=True)
+    return chunk
 
 
 def _array(chunk: pa.Array, about: About) -> np.ndarray:
