@@ -224,11 +224,8 @@ def _datums(connection: Connection, run: Any) -> Iterator[Problem]:
         wanted.update(dict.fromkeys(ids, position))
         if doc["resource"] != resource:
             yield Problem(run.uid, f"{name} of resource {doc['resource']!r} is kept as of resource {resource!r}")
-    held = dict(
-        connection.execute(_select(datum_id.c.datum_id, datum_id.c.position).where(datum_id.c.run_id == run.id))
-        .tuples()
-        .all()
-    )
+    rows = connection.execute(_select(datum_id.c.datum_id, datum_id.c.position).where(datum_id.c.run_id == run.id))
+    held = {row.datum_id: row.position for row in rows}
     if wanted != held:
         wrong = sorted(wanted.items() ^ held.items())
         yield Problem(run.uid, f"datum {wrong[0][0]!r} is not found by its datum_id, or not where it is looked for")

@@ -36,7 +36,7 @@ def wrong_terms(connection: Connection) -> Iterator[tuple[str, list[str]]]:
     from sqlalchemy import select
 
     term, run = tables.term, tables.run
-    names = dict(connection.execute(select(tables.key.c.id, tables.key.c.name)).tuples().all())
+    names = {row.id: row.name for row in connection.execute(select(tables.key.c.id, tables.key.c.name))}
     # A number a run, which is the same only when its terms are: there may be a hundred million of them.
     held: dict[int, int] = {}
     columns = (term.c.run_id, term.c.key_id, term.c.kind, term.c.num, term.c.txt, term.c.time)

@@ -8,9 +8,11 @@ from databroker_like.errors import InvalidFile
 from databroker_like.store._versions import HEAD, VERSIONS
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from databroker_like.store._store import Store
 
-__all__ = ["upgrade"]
+__all__ = ["migrate", "upgrade"]
 
 
 def upgrade(store: Store, to: str = HEAD) -> str:
@@ -34,20 +36,36 @@ def upgrade(store: Store, to: str = HEAD) -> str:
     NotWritable
         When it cannot be written.
     """
-    from alembic import command
-    from alembic.config import Config
-
     found = store.version() if store.exists else None
     if found is None:
         raise InvalidFile(f"there is no store at {store.path or store.database.shown} to upgrade")
     if found not in VERSIONS:
-        raise InvalidFile(f"the store {store.path or store.database.shown} was made by a later release ({found})")
+        raise InvalidFile(
+            f"the store {store.path or store.database.shown} was made by a later release (version {found}, here "
+            f"{HEAD}); install that one: pip install --upgrade databroker-like"
+        )
     if found == to:
         return found
+    with store.database.write(synchronous="FULL") as connection:
+        migrate(connection, to)
+    return found
+
+
+def migrate(connection: Connection, to: str = HEAD) -> None:
+    """Take the steps from the version that the tables have, which may be none, to another one.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        In a transaction, which all steps are taken in.
+    to : str
+        The version; the newest by default.
+    """
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "databroker_like:store/migrations")
     config.set_main_option("path_separator", "os")
-    with store.database.write(synchronous="FULL") as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, to)
-    return found
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
