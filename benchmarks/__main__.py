@@ -10,9 +10,17 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import catalogs, images, imports, report, scalars, store, v1
+from benchmarks import catalogs, images, imports, report, scalars, search, store, v1
 
-THEMES = {"imports": imports, "scalars": scalars, "catalogs": catalogs, "images": images, "store": store, "v1": v1}
+THEMES = {
+    "imports": imports,
+    "scalars": scalars,
+    "catalogs": catalogs,
+    "images": images,
+    "store": store,
+    "search": search,
+    "v1": v1,
+}
 
 
 def main() -> None:
