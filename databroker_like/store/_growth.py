@@ -103,6 +103,13 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
     run = tail.run
     if run.is_finished:
         raise _after_stop(tail, "event_page", doc)
+    if tail.rows:  # no segment comes behind events that are rows, so these become one before
+        _settle(store, tail)
+    if tail.rows:  # which cannot be just now
+        with store.alone(INSERT_EVENT) as insert:
+            for event in unpack_event_page(doc):
+                insert_event(insert, store, tail, event)
+        return
     rows = len(seq_nums)
     body = encode_segment([doc], compression="lz4")
     row = _segment_row(tail.id, tail.next_row, rows, largest, [Run(run.next_position, rows, True)], body)
