@@ -35,15 +35,25 @@ class Finding:
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
-            wanted = positions(key)
-            if not wanted:
-                return []
-            # The one that lies furthest back says whether there are as many.
-            self._catalog[min(wanted)]
-            return [self._header(position) for position in wanted]
+            return self._headers_at(positions(key))
         if isinstance(key, list | tuple | set | frozenset | range):
             return [self[each] for each in key]
         return self._header(key)
+
+    def _headers_at(self, wanted: list[int]) -> list[Header]:
+        """The headers at some positions, newest first, asked for at once."""
+        if not wanted:
+            return []
+        newest, oldest = wanted[0], wanted[-1]
+        catalog = self._catalog
+        heads = list(
+            catalog.collection.heads(catalog._query, newest_first=True, skip=-newest - 1, limit=newest - oldest + 1)
+        )
+        if len(heads) <= newest - oldest:
+            # It says how many there are.
+            catalog[oldest]
+        chosen = (heads[newest - position] for position in wanted)
+        return [Header.of_head(catalog, uid, start, stop, self) for uid, start, stop in chosen]
 
     def _header(self, key: Any) -> Header:
         return Header(self._catalog[key], self)

@@ -99,7 +99,9 @@ def table(run: Any, stream_name: str, fields: Any, fill: Any, times: Times) -> p
     seconds = join_column([page["time"] for page in pages]) if pages else np.empty(0)
     numbers = join_column([page["seq_num"] for page in pages]) if pages else np.empty(0, dtype=np.int64)
     order = _order(seconds, len(descriptors))
-    filled = _filled(run, stream_name, keys, fill) if pages else {}
+    filled = _filled(run, stream_name, keys, fill)
+    if not pages and any(column is not None and len(column) for column in filled.values()):
+        return _without_events(filled)
     rows = min((len(column) for column in filled.values() if column is not None), default=len(seconds))
     columns: dict[str, Any] = {"time": seconds if order is None else seconds[order]}
     for key in keys:
@@ -115,6 +117,18 @@ def table(run: Any, stream_name: str, fields: Any, fill: Any, times: Times) -> p
     columns["time"] = times.of(columns["time"])
     # The columns are nobody else's, so that they need not be copied again.
     return pd.DataFrame(columns, index=pd.Index(numbers[:rows], name="seq_num"), copy=False)
+
+
+def _without_events(filled: Mapping[str, Any]) -> pd.DataFrame:
+    """The table of streams of external data alone: nothing recorded when they were taken."""
+    import pandas as pd
+
+    columns = {key: column for key, column in filled.items() if column is not None}
+    rows = min(map(len, columns.values()))
+    return pd.DataFrame(
+        {key: column[:rows] for key, column in columns.items()},
+        index=pd.RangeIndex(1, rows + 1, name="seq_num"),
+    )
 
 
 def _columns_wanted(descriptors: Sequence[Doc], wanted: frozenset[str] | None) -> list[str]:

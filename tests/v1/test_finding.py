@@ -58,24 +58,25 @@ def test_slices_and_lists_give_lists_newest_first(full: Any) -> None:
     assert [ids(each) for each in full[[[0], [1, 2]]]] == [[0], [1, 2]]
 
 
-@pytest.mark.parametrize(
-    ("key", "error", "said"),
-    [
-        ("zz", NoSuchRun, "zz"),
-        (7, NoSuchRun, "scan_id=7"),
-        ("bbbb", AmbiguousKey, "bbbb1111-1"),
-        (-4, OutOfRange, "only contains 3 runs"),
-        (slice(-4, None), OutOfRange, "only contains 3 runs"),
-        (slice(None), Invalid, "slice.start cannot be None"),
-        (slice(1, 2), Invalid, "slice.start must be negative"),
-        (slice(-2, 5), Invalid, "slice.stop must be <= 0"),
-        (None, WrongType, "NoneType"),
-        (1.5, WrongType, "float"),
-    ],
-)
-def test_a_key_that_leads_nowhere_says_why(full: Any, key: Any, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
-        full[key]
+#: Key -> the error, and what it says.
+NOWHERE: list[tuple[Any, type[Exception], str]] = [
+    ("zz", NoSuchRun, "zz"),
+    (7, NoSuchRun, "scan_id=7"),
+    ("bbbb", AmbiguousKey, "bbbb1111-1"),
+    (-4, OutOfRange, "only contains 3 runs"),
+    (slice(-4, None), OutOfRange, "only contains 3 runs"),
+    (slice(None), Invalid, "slice.start cannot be None"),
+    (slice(1, 2), Invalid, "slice.start must be negative"),
+    (slice(-2, 5), Invalid, "slice.stop must be <= 0"),
+    (None, WrongType, "NoneType"),
+    (1.5, WrongType, "float"),
+]
+
+
+def test_a_key_that_leads_nowhere_says_why(full: Any) -> None:
+    for key, error, said in NOWHERE:
+        with pytest.raises(error, match=said):
+            full[key]
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(-40, -1), st.integers(-40, 0), st.integers(-5, 5))
@@ -98,33 +99,33 @@ def test_a_search_is_repeatable_and_newest_first(full: Any) -> None:
     assert "scan" in repr(results)
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, [1, 2, 0]),
-        ({"plan_name": "nobody"}, []),
-        ({"sample.name": "gold"}, [2]),
-        ({"scan_id": {"$gt": 0}}, [1, 2]),
-        ({"$or": [{"scan_id": 0}, {"plan_name": "count"}]}, [2, 0]),
-        ({"since": 2000.0}, [1, 2]),
-        ({"until": 2000.0}, [2, 0]),
-        ({"since": 2000.0, "until": 2000.0, "plan_name": "count"}, [2]),
-        ({"since": 3000.0, "until": 1000.0}, []),
-        ({"start_time": 3000.0}, [1]),
-        ({"stop_time": 1000.0}, [0]),
-        ({"since": "1969"}, [1, 2, 0]),
-        ({"until": "1969"}, []),
-        ({"data_key": "image"}, [1]),
-        ({"data_key": ["image", "sum"]}, [1]),
-        ({"data_key": ["image", "motor"]}, []),
-        ({"data_key": "nobody"}, []),
-        ({"text_search": "gold"}, [2, 0]),
-        ({"text_search": "gold", "plan_name": "scan"}, [0]),
-        ({"time": {"$lt": 3000.0}, "since": 2000.0}, [2]),
-    ],
-)
-def test_a_search_finds_what_holds(full: Any, query: dict[str, Any], expected: list[int]) -> None:
-    assert ids(full(**query)) == expected
+#: What is searched for, and the scan_ids that are found.
+SEARCHES: list[tuple[dict[str, Any], list[int]]] = [
+    ({}, [1, 2, 0]),
+    ({"plan_name": "nobody"}, []),
+    ({"sample.name": "gold"}, [2]),
+    ({"scan_id": {"$gt": 0}}, [1, 2]),
+    ({"$or": [{"scan_id": 0}, {"plan_name": "count"}]}, [2, 0]),
+    ({"since": 2000.0}, [1, 2]),
+    ({"until": 2000.0}, [2, 0]),
+    ({"since": 2000.0, "until": 2000.0, "plan_name": "count"}, [2]),
+    ({"since": 3000.0, "until": 1000.0}, []),
+    ({"start_time": 3000.0}, [1]),
+    ({"stop_time": 1000.0}, [0]),
+    ({"since": "1969"}, [1, 2, 0]),
+    ({"until": "1969"}, []),
+    ({"data_key": "image"}, [1]),
+    ({"data_key": ["image", "sum"]}, [1]),
+    ({"data_key": ["image", "motor"]}, []),
+    ({"data_key": "nobody"}, []),
+    ({"text_search": "gold"}, [2, 0]),
+    ({"text_search": "gold", "plan_name": "scan"}, [0]),
+    ({"time": {"$lt": 3000.0}, "since": 2000.0}, [2]),
+]
+
+
+def test_a_search_finds_what_holds(full: Any) -> None:
+    assert [(query, ids(full(**query))) for query, _ in SEARCHES] == SEARCHES
 
 
 def test_a_mistaken_search_says_so(full: Any) -> None:
@@ -269,6 +270,23 @@ def test_a_search_over_many_runs_opens_none_of_them() -> None:
     put(db, *three())
     assert ids(db()) == [1, 2, 0]
     assert [header.stop["exit_status"] for header in db()] == ["success"] * 3
+
+
+def test_a_slice_of_many_runs_asks_once_and_opens_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Closed(BlueskyInMemoryCatalog):
+        def _run(self, uid: str) -> Any:
+            raise AssertionError(f"{uid} was opened")
+
+    db = Closed().v1
+    put(db, *three())
+    heads = db.v2.collection.heads
+    monkeypatch.setattr(db.v2.collection, "heads", lambda *a, **k: asked.append(k) or heads(*a, **k))
+    assert ids(db[-3:]) == [1, 2, 0]
+    assert ids(db[-3::2]) == [1, 0]
+    assert ids(db[-3:-1]) == [2, 0]
+    assert [(k["skip"], k["limit"]) for k in asked] == [(0, 3), (0, 3), (1, 2)]
 
 
 def test_results_show_a_run_as_transforms_mend_it() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -240,6 +241,57 @@ def test_a_field_that_is_not_asked_for_is_not_read(images: Any, tmp_path: Path) 
     assert list(images[-1].table(fill=["motor"])["motor"]) == [0.0, 0.1, 0.2]
     with pytest.warns(UserWarning, match="'image' is left out"):
         assert list(images[-1].table(fill=True)) == ["time", "motor"]
+
+
+FRAMES = np.arange(4 * 4 * 5, dtype="uint16").reshape(4, 4, 5)
+
+
+def streamed(folder: Path, **more: Any) -> list[tuple[str, Any]]:
+    """A run whose images lie in one file, announced by no event."""
+    with h5py.File(folder / "images.h5", "w") as file:
+        file["/entry/data/data"] = FRAMES
+    return samples.stream_external(str(folder), uid="aaaa", **more)
+
+
+def test_what_lies_in_external_streams_is_given_when_it_is_filled(one: Any, tmp_path: Path) -> None:
+    put(one, streamed(tmp_path))
+    header = one[-1]
+    assert list(header.table()) == ["time"]
+    table = header.table(fill=True)
+    assert (list(table), list(table.index), table.index.name) == (["image"], [1, 2, 3, 4], "seq_num")
+    np.testing.assert_array_equal(np.stack(table["image"]).reshape(FRAMES.shape), FRAMES)
+    assert len(one.get_images(header, "image")) == 4
+    assert "stream_datum" in [name for name, _ in header.documents()]
+
+
+def test_what_lies_in_external_streams_stands_beside_the_events(one: Any, tmp_path: Path) -> None:
+    documents = streamed(tmp_path)
+    descriptor = next(doc for name, doc in documents if name == "descriptor")
+    descriptor["data_keys"]["motor"] = {"source": "s", "dtype": "number", "shape": []}
+    events = [
+        (
+            "event",
+            {
+                "uid": f"e{n}",
+                "descriptor": descriptor["uid"],
+                "seq_num": n + 1,
+                "time": float(n),
+                "data": {"motor": n / 10},
+                "timestamps": {"motor": float(n)},
+                "filled": {},
+            },
+        )
+        for n in range(4)
+    ]
+    run = [*documents[:-1], *events, documents[-1]]
+    one.v2.upsert(run[0][1], run[-1][1], lambda: iter(run), (), {})
+    header = one[-1]
+    assert list(header.table()) == ["time", "motor"]
+    assert list(header.table(fill=["motor"])) == ["time", "motor"]
+    table = header.table(fill=True)
+    assert list(table) == ["time", "image", "motor"]
+    assert list(table["motor"]) == [0.0, 0.1, 0.2, 0.3]
+    np.testing.assert_array_equal(np.stack(table["image"]).reshape(FRAMES.shape), FRAMES)
 
 
 # -- speed and ownership
