@@ -129,7 +129,6 @@ def fill(connection: Connection, number: int) -> None:
         _insert_each(cursor, keys[key], terms.TEXT, uids, each)
     words = [word for uid in uids for word in uid.split("-")]
     _insert_each(cursor, keys[terms.WORDS], terms.TEXT + terms.SEVERAL, words, [n for n in each for _ in range(5)])
-    cursor.execute("ANALYZE")
     cursor.close()
 
 
