@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from databroker_like.core._correction import Correction
-from databroker_like.core._revision import Revision
+from databroker_like.core._revision import DocumentKey, Revision
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NotOffered, OutOfRange, WrongType
 from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
@@ -211,6 +211,29 @@ class RunCollection(ABC):
             f"run {uid} cannot be amended: this kind of catalog keeps runs as they were recorded; copy it into an "
             "embedded store (BlueskyEmbeddedCatalog), and amend it there, or mend what is read with transforms"
         )
+
+    def history(self, uid: str) -> list[tuple[Revision, Mapping[DocumentKey, Doc]]]:
+        """Each of `revisions`, with the documents it put in the place of others, by kind and uid."""
+        return []
+
+    def adopt(self, uid: str, revision: Revision, documents: Mapping[DocumentKey, Doc]) -> None:
+        """Take over a revision of a run that was made elsewhere, as it is; nothing happens when it is there already.
+
+        Parameters
+        ----------
+        uid : str
+        revision : Revision
+        documents : mapping
+            As `history` has it there.
+
+        Raises
+        ------
+        NotOffered
+            When this storage cannot keep revisions.
+        Conflict
+            When the run has another revision of this number, or those before are not there.
+        """
+        raise NotOffered(f"{revision} of run {uid} cannot be kept: this kind of catalog keeps runs as recorded")
 
 
 def check_revision(uid: str, revision: Any, current: int) -> int:

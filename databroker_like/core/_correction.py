@@ -13,7 +13,16 @@ from databroker_like.core._transforms import TRANSFORMABLE, apply_transform, par
 from databroker_like.core._validation import validate
 from databroker_like.errors import Invalid, InvalidDocument, NoSuchDocument, WrongType, listed, nearest
 
-__all__ = ["AMENDABLE", "Correction", "Patch", "TransformedDocuments", "checked_author", "checked_reason", "merged"]
+__all__ = [
+    "AMENDABLE",
+    "Correction",
+    "Patch",
+    "Replaced",
+    "TransformedDocuments",
+    "checked_author",
+    "checked_reason",
+    "merged",
+]
 
 Doc = Mapping[str, Any]
 
@@ -173,6 +182,23 @@ class Patch(Correction):
                     raise WrongType(f"the changes of {name} {uid!r} are a mapping, not {inner!r}")
                 found[name, uid] = merged(documents[name, uid], inner)
         return found
+
+
+class Replaced(Correction):
+    """Documents as they were corrected elsewhere.
+
+    Parameters
+    ----------
+    documents : mapping
+        (kind, uid) -> what takes the place of such a document.
+    """
+
+    def __init__(self, documents: Mapping[DocumentKey, Doc]) -> None:
+        self._documents = documents
+
+    def corrected(self, documents: Mapping[DocumentKey, Doc]) -> dict[DocumentKey, Doc]:
+        """See `Correction`."""
+        return dict(self._documents)
 
 
 class TransformedDocuments(Correction):

@@ -8,7 +8,7 @@ from typing import Any
 from databroker_like.codecs import decode
 from databroker_like.core._collection import RunCollection, check_revision
 from databroker_like.core._correction import Correction, Patch
-from databroker_like.core._revision import Revision
+from databroker_like.core._revision import DocumentKey, Revision
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
@@ -113,6 +113,14 @@ class StoreCollection(RunCollection):
     ) -> Revision:
         self._known(uid, tables.run.c.id)
         return revisions.amend(self.store, uid, Patch.of(correction), author=author, reason=reason)
+
+    def history(self, uid: str) -> list[tuple[Revision, Mapping[DocumentKey, Doc]]]:
+        self._known(uid, tables.run.c.id)
+        return list(revisions.history(self.store, uid))
+
+    def adopt(self, uid: str, revision: Revision, documents: Mapping[DocumentKey, Doc]) -> None:
+        self._known(uid, tables.run.c.id)
+        revisions.adopt(self.store, uid, revision, documents)
 
     def _row(self, uid: str, *columns: Any) -> Any:
         from sqlalchemy import select

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.codecs import decode, encode
-from databroker_like.core._correction import AMENDABLE, Correction, checked_author, checked_reason
+from databroker_like.core._correction import AMENDABLE, Correction, Replaced, checked_author, checked_reason
+from databroker_like.core._identity import same
 from databroker_like.core._revision import DocumentKey, Revision
-from databroker_like.errors import Invalid, NoSuchRun
+from databroker_like.errors import Conflict, Invalid, NoSuchRun
 from databroker_like.store import _schema as tables
 from databroker_like.store._terms import index_run, unindex_run
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from databroker_like.store._store import Store
 
-__all__ = ["amend", "revisions"]
+__all__ = ["adopt", "amend", "history", "revisions"]
 
 Doc = Mapping[str, Any]
 
@@ -99,6 +100,73 @@ def amend(store: Store, uid: str, correction: Correction, *, author: str | None 
         with store.write(forced=True) as connection:
             written = _write(connection, uid, run_id, revision, bodies)
     return written
+
+
+def history(store: Store, uid: str) -> list[tuple[Revision, dict[DocumentKey, Doc]]]:
+    """Each time a run was amended, with the documents that took the place of others.
+
+    Parameters
+    ----------
+    store : Store
+    uid : str
+
+    Returns
+    -------
+    list of (Revision, dict)
+    """
+    from sqlalchemy import select
+
+    run, revised = tables.run, tables.revised
+    known = revisions(store, uid)
+    found: list[dict[DocumentKey, Doc]] = [{} for _ in known]
+    if known:
+        with store.database.read() as connection:
+            for number, name, document_uid, body in connection.execute(
+                select(revised.c.number, revised.c.name, revised.c.uid, revised.c.body)
+                .join(run, run.c.id == revised.c.run_id)
+                .where(run.c.uid == uid, revised.c.number <= len(known))
+            ):
+                found[number - 1][name, document_uid] = decode(body)
+    return list(zip(known, found, strict=True))
+
+
+def adopt(store: Store, uid: str, revision: Revision, documents: Mapping[DocumentKey, Doc]) -> None:
+    """Take over a revision that was made elsewhere; nothing happens when it is there already.
+
+    Parameters
+    ----------
+    store : Store
+    uid : str
+    revision : Revision
+        With its own number, time, author and reason.
+    documents : mapping
+        What it put in the place of others, as `history` has it.
+
+    Raises
+    ------
+    Conflict
+        When the run has another revision of this number, or those before are not there.
+    """
+    run_id, current, before = _current(store, uid)
+    if current >= revision.number:
+        there, changed = history(store, uid)[revision.number - 1]
+        if there != revision or not same(_by_text(changed), _by_text(documents)):
+            raise Conflict(f"run {uid} has another {there}; {revision} is not taken over")
+        return
+    known = documents.keys() <= before.keys()
+    bodies = {key: encode(doc) for key, doc in Replaced(documents).changes(before).items()} if known else {}
+    if bodies.keys() != set(revision.changed):
+        raise Conflict(f"{revision} is of other documents than run {uid} has; it is not taken over")
+    written = None
+    if current == revision.number - 1:
+        with store.write(forced=True) as connection:
+            written = _write(connection, uid, run_id, revision, bodies)
+    if written is None:
+        raise Conflict(f"run {uid} is not at revision {revision.number - 1}; {revision} is not taken over")
+
+
+def _by_text(documents: Mapping[DocumentKey, Doc]) -> dict[str, Doc]:
+    return {" ".join(key): doc for key, doc in documents.items()}
 
 
 def _current(store: Store, uid: str) -> tuple[int, int, dict[DocumentKey, Doc]]:

@@ -61,8 +61,8 @@ def copy(
     resume : bool
         False makes a run of which a part is there a conflict.
     revision : int or None
-        Which revision of runs whose metadata was amended: 0, exactly what was recorded, by default; None as they are
-        now. Earlier revisions do not travel along.
+        Which revision of runs whose metadata was amended. 0, exactly what was recorded, by default; all later ones
+        travel along, where ``dest`` keeps revisions. None copies runs as they are now, without those before.
     progress : bool, optional
         Show it; by default where the standard error is a terminal.
 
@@ -104,9 +104,9 @@ def copy(
         for run in shown_progress(runs, "copying runs", len(runs), progress):
             try:
                 with unplugged(tallies, run.uid):
-                    tallies.issues += amendments(run, revision)
                     copied = _RunCopy(run, target, verify, resume)
-                    _one(copied, tallies, on_conflict)
+                    if _one(copied, tallies, on_conflict):
+                        tallies.issues += _revisions(run, target, revision)
                     if store is not None:
                         _files(run, copied.assets, store, target, tallies)
             except NotWritable as error:
@@ -137,7 +137,23 @@ def unplugged(tallies: Tallies, uid: str) -> Iterator[None]:
         tallies.failed[uid] = str(error) if isinstance(error, DatabrokerError) else repr(error)
 
 
-def _one(copied: _RunCopy, tallies: Tallies, on_conflict: str) -> None:
+def _revisions(run: Origin, dest: Any, revision: int | None) -> list[str]:
+    """Take the amendments of a run along, to where they can be kept; what stands against it."""
+    history = run.history() if revision == 0 else []
+    if not history:
+        return amendments(run, revision)
+    try:
+        for made, documents in history:
+            dest.collection.adopt(run.uid, made, documents)
+    except NotOffered:
+        return amendments(run, revision)
+    except Conflict as error:
+        return [str(error)]
+    return []
+
+
+def _one(copied: _RunCopy, tallies: Tallies, on_conflict: str) -> bool:
+    """Copy a run; whether it is there now, and not another one."""
     try:
         what = copied.do()
     except _Differs as error:
@@ -145,14 +161,15 @@ def _one(copied: _RunCopy, tallies: Tallies, on_conflict: str) -> None:
             raise
         tallies.skipped.append(copied.uid)
         tallies.issues.append(f"run {copied.uid} is skipped: {error}")
-        return
+        return False
     if what == "skipped":
         tallies.skipped.append(copied.uid)
-        return
+        return True
     tallies.copied.append(copied.uid)
     tallies.documents += copied.written
     if what == "continued":
         tallies.continued.append(copied.uid)
+    return True
 
 
 def _files(run: Origin, documents: list[Pair], store: Store, dest: Any, tallies: Tallies) -> None:

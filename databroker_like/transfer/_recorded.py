@@ -12,6 +12,7 @@ from databroker_like.core._documents import run_documents
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._header import Header
 from databroker_like.core._pages import concat_event_pages
+from databroker_like.core._revision import DocumentKey, Revision
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._source import RunSource
 from databroker_like.errors import Invalid, WrongType
@@ -177,12 +178,15 @@ class Origin:
         ``() -> BlueskyRun``, by which its external files are found.
     amended : callable
         ``() -> int``: how often its metadata was amended.
+    history : callable
+        ``() -> list of (Revision, dict)``: each time it was, with the documents that took the place of others.
     """
 
     uid: str
     recorded: Callable[[], Recorded]
     run: Callable[[], BlueskyRun]
     amended: Callable[[], int]
+    history: Callable[[], list[tuple[Revision, Mapping[DocumentKey, Doc]]]] = list
 
 
 def origins(source: Any, query: Any = None, revision: int | None = 0) -> list[Origin]:
@@ -232,6 +236,7 @@ def _of_catalog(catalog: Broker, uid: str, revision: int | None, run: BlueskyRun
         lambda: Recorded(recorded_in(catalog, uid, revision)),
         lambda: catalog[uid] if run is None else run,
         lambda: len(catalog.collection.revisions(uid)),
+        lambda: catalog.collection.history(uid),
     )
 
 

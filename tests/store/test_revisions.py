@@ -22,6 +22,7 @@ from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_like.errors import (
+    Conflict,
     Invalid,
     InvalidDocument,
     NoSuchRun,
@@ -486,6 +487,73 @@ def test_a_run_may_end_while_it_is_amended(catalog):
     catalog.collection.amend("41fb8ca9", correction, reason="typo")
     check_index(catalog, "41fb8ca9")
     assert list(catalog.search({"sample": "silver", "stop.exit_status": "success"})) == ["41fb8ca9"]
+
+
+# -- taken over from elsewhere
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[BlueskyEmbeddedCatalog]:
+    """Another store with the same run, amended twice."""
+    with contextlib.closing(BlueskyEmbeddedCatalog(tmp_path / "elsewhere", fsync="never")) as made:
+        for name, doc in DOCUMENTS:
+            made.insert(name, doc)
+        made.amend("41fb8ca9", {"start": {"sample": "silver", "time": 5.0}}, author="ada", reason="typo")
+        made.amend("41fb8ca9", {"start": {"count": 3}, "stop": {"reason": "x"}}, author="bob", reason="more")
+        yield made
+
+
+DOCUMENTS = samples.scalars(uid="41fb8ca9", sample="gold")
+
+
+def test_revisions_made_elsewhere_are_taken_over_as_they_are(catalog, elsewhere):
+    uid = record(catalog, DOCUMENTS)
+    for _ in range(2):  # the second time nothing happens
+        for revision, documents in elsewhere.collection.history(uid):
+            catalog.collection.adopt(uid, revision, documents)
+    assert catalog[uid].revisions == elsewhere[uid].revisions
+    for number in range(3):
+        assert text_of(kept(catalog, uid, number)) == text_of(kept(elsewhere, uid, number))
+    assert list(catalog.search({"sample": "silver", "stop.reason": "x"})) == [uid]
+    check_index(catalog, uid)
+
+
+def test_history_has_the_documents_that_each_revision_put_in_place(elsewhere):
+    (first, of_first), (second, of_second) = elsewhere.collection.history("41fb8ca9")
+    assert (first, second) == tuple(elsewhere[-1].revisions)
+    assert set(of_first) == set(first.changed)
+    assert set(of_second) == set(second.changed)
+    assert of_first["start", "41fb8ca9"] == {**DOCUMENTS[0][1], "sample": "silver", "time": 5.0}
+
+
+def test_a_revision_is_not_taken_over_in_the_place_of_another(catalog, elsewhere):
+    uid = record(catalog, DOCUMENTS)
+    (first, documents), (second, later) = elsewhere.collection.history(uid)
+    with pytest.raises(Conflict, match="not at revision 1"):
+        catalog.collection.adopt(uid, second, later)
+    catalog.amend(uid, {"start": {"sample": "lead"}}, author="eve", reason="typo")
+    with pytest.raises(Conflict, match=r"has another revision 1 by eve: typo .*; revision 1 by ada: typo"):
+        catalog.collection.adopt(uid, first, documents)
+    assert [revision.author for revision in catalog[uid].revisions] == ["eve"]
+    check_index(catalog, uid)
+
+
+def test_a_revision_of_other_documents_is_not_taken_over(catalog, elsewhere):
+    uid = record(catalog, samples.scalars(uid="41fb8ca9"))  # whose stop document is another one
+    (first, documents), (second, later) = elsewhere.collection.history(uid)
+    catalog.collection.adopt(uid, first, documents)
+    with pytest.raises(Conflict, match="of other documents"):
+        catalog.collection.adopt(uid, second, later)
+    assert catalog[uid].revisions == [first]
+
+
+def test_files_take_no_revisions_over(tmp_path, elsewhere):
+    files = BlueskyJSONLCatalog(str(tmp_path / "*.jsonl"))
+    record(files, DOCUMENTS)
+    files.close()
+    assert files.collection.history("41fb8ca9") == []
+    with pytest.raises(NotOffered, match="revision 1 by ada"):
+        files.collection.adopt("41fb8ca9", *elsewhere.collection.history("41fb8ca9")[0])
 
 
 # -- transforms tried, and applied

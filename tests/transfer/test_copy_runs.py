@@ -20,7 +20,7 @@ from databroker_like.transfer._counts import Tally, digest
 from databroker_like.transfer._recorded import well_sized
 from databroker_like.v2 import Broker
 
-KINDS = ("in_memory", "jsonl", "msgpack", "embedded")
+KINDS = ("in_memory", "jsonl", "msgpack", "embedded", "mongo_normalized")
 Documents = list[tuple[str, dict[str, Any]]]
 
 
@@ -46,6 +46,13 @@ def test_every_document_arrives_as_it_was_recorded(
     assert set(report.copied) == {documents[0][1]["uid"] for documents in samples}
     assert said(dest) == said(source)
     assert report.documents == len(said(source))
+
+
+def test_runs_of_the_embedded_layout_of_mongodb_are_copied(make_catalog: Any, record: Any, said: Any) -> None:
+    runs = [_runs.scalars(uid="a"), _runs.several_streams(uid="b", time=1.8e9), _runs.arrays(uid="c", time=1.9e9)]
+    source, dest = record(make_catalog("mongo_embedded"), *runs), make_catalog("embedded")
+    copy(source, dest, verify="documents").raise_if_failed()
+    assert said(dest) == said(recorded(*runs))
 
 
 @pytest.mark.parametrize("into", KINDS)
@@ -399,3 +406,30 @@ def test_a_copy_that_was_amended_is_still_the_same_run(make_catalog: Any, record
     dest["a"].amend({"start": {"sample": "gold"}}, author="somebody", reason="a mix-up")
     assert copy(source, dest).skipped == ("a",)
     assert dest["a"].metadata["start"]["sample"] == "gold"
+
+
+def test_amendments_travel_from_store_to_store(make_catalog: Any, record: Any) -> None:
+    source = record(make_catalog("embedded"), _runs.scalars(uid="a", sample="lead"))
+    dest = make_catalog("embedded")
+    source["a"].amend({"start": {"sample": "gold"}}, author="somebody", reason="a mix-up")
+    report = copy(source, dest, verify="documents")
+    assert (report.copied, report.issues) == (("a",), ())
+    assert dest["a"].revisions == source["a"].revisions
+    assert dest["a"].metadata["start"]["sample"] == "gold"
+    source["a"].amend({"start": {"sample": "silver"}}, author="somebody", reason="a mix-up")
+    assert copy(source, dest).skipped == ("a",)
+    assert list(dest.search({"sample": "silver"})) == ["a"]
+    dest["a"].amend({"start": {"sample": "tin"}}, author="somebody", reason="another")
+    source["a"].amend({"start": {"sample": "iron"}}, author="somebody", reason="a third")
+    (issue,) = copy(source, dest).issues
+    assert "has another revision 3 by somebody: another" in issue
+    assert dest["a"].metadata["start"]["sample"] == "tin"
+
+
+def test_amendments_of_a_run_do_not_reach_another_of_its_uid(make_catalog: Any, record: Any) -> None:
+    source = record(make_catalog("embedded"), _runs.scalars(uid="a", sample="lead"))
+    dest = record(make_catalog("embedded"), _runs.scalars(uid="a", sample="tin"))
+    source["a"].amend({"start": {"sample": "gold"}}, author="somebody", reason="a mix-up")
+    assert copy(source, dest, on_conflict="skip").skipped == ("a",)
+    assert list(copy(source, dest).failed) == ["a"]
+    assert dest["a"].revisions == []
