@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from databroker_like.core._collection import Head, RunCollection
-from databroker_like.drivers._mongo_query import Condition, Dialect
+from databroker_like.drivers._mongo_query import Condition, Dialect, is_encodable
 from databroker_like.drivers._mongo_server import MongoServer
 from databroker_like.errors import NoSuchRun, WrongType, listed, nearest
 from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
@@ -22,6 +22,9 @@ Row = tuple[Doc, "Doc | None"]
 
 #: How many runs are looked at in one go when their stop documents are in another collection.
 _BATCH = 500
+#: More than a server counts to, in some places.
+_MOST = 2**31 - 1
+_SEARCHED_FOR_NEAR = 1_000
 _FIND_ONLY = frozenset({"allow_partial_results", "no_cursor_timeout", "return_key", "show_record_id"})
 _AGGREGATE = {"max_time_ms": "maxTimeMS", "allow_disk_use": "allowDiskUse", "batch_size": "batchSize"}
 
@@ -75,7 +78,7 @@ class MongoCollection(RunCollection):
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[str]:
         asked = self._asked(query)
-        if limit == 0:
+        if limit == 0 or skip > _MOST:
             return
         with self.server.translated():
             if not asked.is_exact:
@@ -90,7 +93,7 @@ class MongoCollection(RunCollection):
     def heads(
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[Head]:
-        if limit == 0:
+        if limit == 0 or skip > _MOST:
             return
         asked = self._asked(query)
         with self.server.translated():
@@ -145,14 +148,17 @@ class MongoCollection(RunCollection):
         return False
 
     def has(self, uid: str) -> bool:
+        if not is_encodable(uid):
+            return False
         with self.server.translated():
             return self._collection.find_one({self.prefix + "uid": uid}, {"_id": 1}) is not None
 
     def start(self, uid: str) -> Doc:
-        with self.server.translated():
-            for document in self._collection.find({self.prefix + "uid": uid}, limit=1):
-                return self._rows([document], False)[0][0]
-        raise NoSuchRun(f"no run {uid!r}; nearest: {listed(nearest(uid, self._some_uids()))}")
+        if is_encodable(uid):
+            with self.server.translated():
+                for document in self._collection.find({self.prefix + "uid": uid}, limit=1):
+                    return self._rows([document], False)[0][0]
+        raise self.no_run(uid)
 
     def starts(self) -> Mapping[str, Doc]:
         with self.server.translated():
@@ -165,8 +171,10 @@ class MongoCollection(RunCollection):
     def _collection(self) -> Any:
         return self.server.collection(self.name)
 
-    def _some_uids(self) -> list[str]:
-        return list(self.find(newest_first=True, limit=1000))
+    def no_run(self, uid: str) -> NoSuchRun:
+        """That there is no run of a uid, with the nearest of the newest."""
+        near = nearest(uid, self.find(newest_first=True, limit=_SEARCHED_FOR_NEAR))
+        return NoSuchRun(f"no run {uid!r}" + (f"; nearest: {listed(near)}" if near else ""))
 
     def _asked(self, query: Node) -> _Asked:
         with self.server.translated():
@@ -188,6 +196,7 @@ class MongoCollection(RunCollection):
     ) -> Iterable[Doc]:
         """The rows that fulfil the conditions, in order of time; of them only some fields, or all."""
         order = self._order(newest_first)
+        limit = None if limit is None else min(limit, _MOST)
         projection = None if fields is None else dict.fromkeys(fields, 1)
         if asked.then is None:
             kwargs: dict[str, Any] = {"allow_disk_use": True, **self.find_kwargs}
@@ -235,6 +244,7 @@ class MongoCollection(RunCollection):
                     yield start, stop
 
     def _of_uids(self, uids: list[str]) -> list[Row]:
+        uids = list(filter(is_encodable, uids))
         kwargs = {k: v for k, v in self.find_kwargs.items() if k != "hint"}
         return self._rows(list(self._collection.find({self.prefix + "uid": {"$in": uids}}, **kwargs)), True)
 

@@ -10,9 +10,9 @@ from databroker_like.core._rowwise import column
 from databroker_like.core._source import RunSource
 from databroker_like.drivers._mongo_collection import MongoCollection, Row
 from databroker_like.drivers._mongo_indexes import has_text_index
-from databroker_like.drivers._mongo_query import Dialect
+from databroker_like.drivers._mongo_query import Dialect, is_encodable
 from databroker_like.drivers._mongo_run import MongoRun, plain
-from databroker_like.errors import InvalidDocument, NoSuchRun
+from databroker_like.errors import InvalidDocument
 from databroker_like.queries import Node, top_level_keys
 
 __all__ = ["EmbeddedCollection"]
@@ -38,13 +38,13 @@ class EmbeddedCollection(MongoCollection):
 
     def header(self, uid: str, *fields: str) -> Doc:
         """The header document of a run, or some fields of it."""
-        with self.server.translated():
-            projection = dict.fromkeys(fields, 1) if fields else None
-            for document in self._collection.find({"start.uid": uid}, projection=projection, limit=1):
-                found: Doc = document
-                return found
-        self.start(uid)  # says what there is
-        raise NoSuchRun(f"no run {uid!r}")
+        if is_encodable(uid):
+            with self.server.translated():
+                projection = dict.fromkeys(fields, 1) if fields else None
+                for document in self._collection.find({"start.uid": uid}, projection=projection, limit=1):
+                    found: Doc = document
+                    return found
+        raise self.no_run(uid)
 
     def _stages(self) -> list[dict[str, Any]]:
         return []

@@ -9,7 +9,7 @@ from databroker_like.core._source import RunSource
 from databroker_like.drivers._mongo_collection import MongoCollection, Row
 from databroker_like.drivers._mongo_indexes import has_text_index
 from databroker_like.drivers._mongo_pages import pages
-from databroker_like.drivers._mongo_query import Dialect
+from databroker_like.drivers._mongo_query import Dialect, is_encodable
 from databroker_like.drivers._mongo_run import MongoRun, plain
 from databroker_like.drivers._mongo_server import MongoServer
 from databroker_like.errors import NoSuchRun
@@ -46,11 +46,12 @@ class NormalizedCollection(MongoCollection):
         return NormalizedCollection(self.server, self.assets, find_kwargs)
 
     def stop(self, uid: str) -> Doc | None:
-        with self.server.translated():
-            for document in self.server.collection("run_stop").find({"run_start": uid}, limit=1):
-                return plain(document)
+        if is_encodable(uid):
+            with self.server.translated():
+                for document in self.server.collection("run_stop").find({"run_start": uid}, limit=1):
+                    return plain(document)
         if not self.has(uid):
-            self.start(uid)  # says what there is
+            raise self.no_run(uid)
         return None
 
     def source(self, uid: str, get_filler: Any) -> RunSource:

@@ -30,7 +30,7 @@ from databroker_like.queries import (
     Text,
 )
 
-__all__ = ["Condition", "Dialect"]
+__all__ = ["Condition", "Dialect", "is_encodable"]
 
 #: Expressions that Python and PCRE understand the same: letters, digits, a few signs, ``.``, ``.*``, anchors.
 _SAFE_REGEX = re.compile(r"\^?(?:[A-Za-z0-9 _@%,:;=~/-]|\.\*?|\\[.+*?()/\[\]{}|^$-])*\$?")
@@ -169,7 +169,7 @@ class Dialect:
     def _is_plain(self, value: Any, key: str) -> bool:
         """Whether the server compares with this value as `databroker_like.queries` does."""
         if type(value) is str:
-            return _is_encodable(value)
+            return is_encodable(value)
         if not self.is_trusted:
             return False
         if value is None:
@@ -207,7 +207,7 @@ class Dialect:
 
     def _prefix(self, node: Prefix) -> Condition:
         place, text = self.place(node.key), node.text
-        if place is None or not _is_encodable(text) or "\0" in text:
+        if place is None or not is_encodable(text) or "\0" in text:
             return _ANY
         if not text:
             return Condition({place: {"$regex": ""}}, self.is_trusted)
@@ -216,7 +216,8 @@ class Dialect:
         return Condition({place: {"$regex": "^" + re.escape(text)}}, self.is_trusted)
 
 
-def _is_encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
+    """Whether a text can be sent; what cannot is in no MongoDB."""
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate

@@ -14,6 +14,7 @@ from databroker_like.drivers._mongo_query import Dialect
 from databroker_like.drivers._mongo_server import MongoServer
 from databroker_like.drivers.mongo_embedded import BlueskyMongoCatalog as EmbeddedCatalog
 from databroker_like.drivers.mongo_normalized import BlueskyMongoCatalog as NormalizedCatalog
+from databroker_like.errors import AmbiguousKey, NotFound, OutOfRange
 from databroker_like.queries import And, Everything, Tally, TextQuery, TimeRange, parse, searched
 from databroker_like.queries._values import rank
 
@@ -209,6 +210,22 @@ def test_distinct_values_are_those_counted_one_by_one(catalog, key, query):
             tally.add(searched(start, stop))
     got = catalog.collection.distinct(key, node)
     assert [(rank(value), count) for value, count in got] == [(rank(value), count) for value, count in tally.counts()]
+
+
+@pytest.mark.parametrize("key", ["\ud800", "\0", 2**70, -(2**70), str(2**70), "no such run", "$where", "a.b", ""])
+def test_keys_that_no_run_has_are_told_as_everywhere(catalog, key):
+    assert key not in catalog
+    with pytest.raises((NotFound, OutOfRange, AmbiguousKey)):
+        catalog[key]
+    with pytest.raises(NotFound):
+        catalog.collection.start(str(key))
+    with pytest.raises(NotFound):
+        catalog.collection.stop(str(key))
+
+
+def test_more_than_there_are_may_be_asked_for(catalog):
+    assert len(list(catalog.collection.find(limit=2**70))) == len(RUNS)
+    assert list(catalog.collection.find(skip=2**70)) == list(catalog.collection.heads(skip=2**70)) == []
 
 
 # -- times, texts, words
