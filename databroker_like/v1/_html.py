@@ -36,7 +36,9 @@ def documents_html(header: Any) -> str:
 
 
 def _rows(doc: Mapping[str, Any], depth: int) -> str:
-    shown = [f"<tr><th>{_text(key)}</th><td>{_cell(key, doc[key], depth)}</td></tr>" for key in sorted(doc)[:_ROWS]]
+    shown = [
+        f"<tr><th>{_text(key)}</th><td>{_cell(key, doc[key], depth)}</td></tr>" for key in sorted(doc, key=str)[:_ROWS]
+    ]
     if len(doc) > _ROWS:
         shown.append(f"<tr><td colspan='2'>and {len(doc) - _ROWS} more</td></tr>")
     return "".join(shown)

@@ -102,7 +102,8 @@ def table(run: Any, stream_name: str, fields: Any, fill: Any, times: Times) -> p
     filled = _filled(run, stream_name, keys, fill)
     if not pages and any(column is not None and len(column) for column in filled.values()):
         return _without_events(filled)
-    rows = min((len(column) for column in filled.values() if column is not None), default=len(seconds))
+    # A run that goes on may have got more events since its pages were asked for.
+    rows = min([len(seconds), *(len(column) for column in filled.values() if column is not None)])
     columns: dict[str, Any] = {"time": seconds if order is None else seconds[order]}
     for key in keys:
         if key in filled:

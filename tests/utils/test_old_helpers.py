@@ -123,6 +123,7 @@ def test_a_lazy_map_makes_each_value_once_when_it_is_asked_for() -> None:
 def test_a_lazy_map_pickles_what_it_makes() -> None:
     again = pickle.loads(pickle.dumps(LazyMap(a=lambda: 1)))
     assert dict(again) == {"a": 1}
+    assert len(pickle.loads(pickle.dumps(LazyMap()))) == 0
     again.add(b=int)
     assert again["b"] == 0
 

@@ -137,7 +137,9 @@ def test_a_header_is_what_its_documents_say(db: Any) -> None:
     assert dict(header.start) == dict(run.metadata["start"])
     assert dict(header.stop) == dict(run.metadata["stop"])
     assert [dict(doc) for doc in header.descriptors] == [dict(doc) for doc in run._descriptors]
-    assert header.stream_names == list(run)
+    assert header.stream_names == db.stream_names_given_header(header) == list(run)
+    assert db.get_fields(header) == header.fields()
+    assert db.get_fields(header, "primary") == header.fields("primary")
     assert header.fields() == header.fields(ALL) == set(run["primary"].read())
     assert header.fields("nobody") == header.devices("nobody") == set()
     assert list(header) == list(header.keys()) == ["start", "descriptors", "stop", "ext"]

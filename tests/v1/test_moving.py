@@ -175,6 +175,23 @@ def test_the_size_of_the_files_is_in_gigabytes(here: Any, folder: Path) -> None:
         here.export_size(here["aaaa"])
 
 
+def test_files_of_external_streams_count_and_stay_where_they_are(one: Any, there: Any, tmp_path: Path) -> None:
+    put(one, samples.stream_external(str(tmp_path), uid="aaaa"))
+    with pytest.raises(MissingFile, match=r"images\.h5.*stream_resource"):
+        one.export_size(one["aaaa"])
+    (tmp_path / "images.h5").write_bytes(b"x" * 1000)
+    assert one.export_size(one["aaaa"]) == 1e-6
+    with pytest.warns(UserWarning, match=r"transfer\.copy"):
+        assert one.export(one["aaaa"], there, new_root=tmp_path / "new") == []
+    assert there["aaaa"].uid == "aaaa"
+    assert one.export(one["aaaa"], there) == []
+    (tmp_path / "images.h5").unlink()
+    (tmp_path / "images.h5").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "images.h5" / name).write_bytes(b"x" * 1000)
+    assert one.export_size(one["aaaa"]) == 2e-6
+
+
 def test_documents_are_handed_to_a_function(here: Any) -> None:
     told: list[Any] = []
     here.process(here["bbbb"], lambda name, doc: told.append((name, doc)))

@@ -253,6 +253,18 @@ def streamed(folder: Path, **more: Any) -> list[tuple[str, Any]]:
     return samples.stream_external(str(folder), uid="aaaa", **more)
 
 
+def test_a_run_that_goes_on_while_it_is_read_gives_whole_rows(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = images[-1]
+    read = type(images.v2[-1]["primary"]).read
+
+    def later(stream: Any) -> Any:
+        found = read(stream)
+        return found.isel(time=[0, 1, 2, 2])
+
+    monkeypatch.setattr(type(images.v2[-1]["primary"]), "read", later)
+    assert header.table(fill=True).shape == (3, 3)
+
+
 def test_what_lies_in_external_streams_is_given_when_it_is_filled(one: Any, tmp_path: Path) -> None:
     put(one, streamed(tmp_path))
     header = one[-1]
