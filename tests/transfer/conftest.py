@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mongomock
 import pytest
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
+from databroker_like.drivers.mongo_normalized import BlueskyMongoCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_like.testing import _runs
 
 Documents = list[tuple[str, dict[str, Any]]]
-KINDS = ("in_memory", "jsonl", "msgpack", "embedded")
 
 
 def catalog_of(kind: str, folder: Path, **kwargs: Any) -> Any:
@@ -25,6 +26,9 @@ def catalog_of(kind: str, folder: Path, **kwargs: Any) -> Any:
         return BlueskyInMemoryCatalog(**kwargs)
     if kind == "embedded":
         return BlueskyEmbeddedCatalog(folder, **kwargs)
+    if kind == "mongo_normalized":
+        client = mongomock.MongoClient()
+        return BlueskyMongoCatalog(client["metadatastore"], client["assets"], **kwargs)
     suffix, cls = {
         "jsonl": (".jsonl", BlueskyJSONLCatalog),
         "msgpack": (".msgpack", BlueskyMsgpackCatalog),
