@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import catalogs, images, imports, report, scalars, search, store, v1
+from benchmarks import catalogs, images, imports, mongo, report, scalars, search, store, v1
 
 THEMES = {
     "imports": imports,
@@ -18,6 +18,7 @@ THEMES = {
     "catalogs": catalogs,
     "images": images,
     "store": store,
+    "mongo": mongo,
     "search": search,
     "v1": v1,
 }
