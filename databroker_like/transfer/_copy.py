@@ -103,12 +103,12 @@ def copy(
     with contextlib.nullcontext() if store is None else store.alone():
         for run in shown_progress(runs, "copying runs", len(runs), progress):
             try:
-                with unplugged(tallies, run.uid):
+                with unplugged(tallies, run.uid, (NotWritable, NotOffered)):
                     copied = _RunCopy(run, target, verify, resume)
                     if _one(copied, tallies, on_conflict):
                         tallies.issues += _revisions(run, target, revision)
                     if store is not None:
-                        _files(run, copied.assets, store, target, tallies)
+                        _files(run, store, target, tallies)
             except NotWritable as error:
                 report = tallies.report("copied", name_of(target))
                 raise NotWritable(f"{error} (so far: {report})") from error
@@ -121,17 +121,19 @@ def name_of(catalog: Any) -> str:
 
 
 @contextlib.contextmanager
-def unplugged(tallies: Tallies, uid: str) -> Iterator[None]:
+def unplugged(tallies: Tallies, uid: str, fatal: tuple[type[Exception], ...] = (NotWritable,)) -> Iterator[None]:
     """Note that a run failed, and why; only what concerns all runs comes through.
 
     Parameters
     ----------
     tallies : Tallies
     uid : str
+    fatal : tuple of type
+        What concerns all runs.
     """
     try:
         yield
-    except (NotWritable, NotOffered):
+    except fatal:
         raise
     except Exception as error:  # noqa: BLE001 (a driver is somebody's plugin: one run never costs the others)
         tallies.failed[uid] = str(error) if isinstance(error, DatabrokerError) else repr(error)
@@ -172,8 +174,8 @@ def _one(copied: _RunCopy, tallies: Tallies, on_conflict: str) -> bool:
     return True
 
 
-def _files(run: Origin, documents: list[Pair], store: Store, dest: Any, tallies: Tallies) -> None:
-    for asset in assets(run.run(), documents, tallies.issues):
+def _files(run: Origin, store: Store, dest: Any, tallies: Tallies) -> None:
+    for asset in assets(run.run(), run.recorded().external(), tallies.issues):
         folder = f"{store.folder}/{folder_of(asset.root)}"
         known = dest.root_map.get(asset.root, folder)
         if known != folder:
@@ -196,8 +198,6 @@ class _RunCopy:
 
     def __init__(self, origin: Origin, dest: Any, verify: bool | str, resume: bool) -> None:
         self.uid = origin.uid
-        #: Resources and stream resources, as recorded: by them its files are found.
-        self.assets: list[Pair] = []
         #: How many documents were inserted.
         self.written = 0
         self._mine = origin.recorded()
@@ -213,8 +213,6 @@ class _RunCopy:
             self._check(arrived)
             return "copied"
         if self._is_complete(there):
-            self.assets = [("resource", doc) for doc in self._mine.resources]
-            self.assets += [("stream_resource", doc) for doc in self._mine.source.get_stream_resources()]
             return "skipped"
         if not self._resume:
             raise _Differs(f"{name_of(self._dest)} holds a part of it; with resume=True it is continued")
@@ -248,8 +246,6 @@ class _RunCopy:
         tally = Tally()
         for name, doc in self._mine.documents():
             tally.add(name, doc)
-            if name in ("resource", "stream_resource"):
-                self.assets.append((name, doc))
             for part in missing(name, doc):
                 self._dest.insert(name, part)
                 self.written += page_size(part) if name.endswith("_page") else 1

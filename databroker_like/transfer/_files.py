@@ -6,8 +6,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
@@ -119,22 +119,17 @@ def writing(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
         When the disk is full, or the folder cannot be written to.
     """
     folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}{PART}")
     try:
-        descriptor, part = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=PART, dir=folder)
-    except OSError as error:
-        raise not_writable(path, error) from error
-    os.close(descriptor)
-    try:
-        with _translated(path), open(part, "wb") as file:
+        with _translated(path), open(part, "xb") as file:
             yield file
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         with _translated(path):
             _give_name(part, path, replace)
             _sync_folder(folder)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it may not even be there
             os.unlink(part)
         raise
 
@@ -165,12 +160,6 @@ def _give_name(part: str, path: str, replace: bool) -> None:
         os.rename(part, path)
         return
     os.unlink(part)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: str) -> None:

@@ -187,9 +187,7 @@ class _Packing:
                 self.tallies.continued.append(origin.uid)
         self._packed.append(path)
         if self._external in (None, "copy"):
-            resources = [("resource", doc) for doc in run.resources]
-            resources += [("stream_resource", doc) for doc in run.source.get_stream_resources()]
-            self._files(origin, resources)
+            self._files(origin, run.external())
 
     def _there(self, path: str, uid: str) -> Recorded | None:
         if not os.path.exists(path):

@@ -83,6 +83,19 @@ class Recorded:
         """The resources that the run lists."""
         return list(self.source.get_resources())
 
+    def external(self) -> list[Pair]:
+        """The resources and stream resources, by which external files are found.
+
+        Returns
+        -------
+        list of (name, document)
+        """
+        found = [("resource", doc) for doc in self.resources]
+        if not found and any(_in_files(key) for doc in self.descriptors for key in doc.get("data_keys", {}).values()):
+            # Old ones name no run, and no listing of the run has them: its events lead to them.
+            found = [pair for pair in self.documents() if pair[0] == "resource"]
+        return [*found, *(("stream_resource", doc) for doc in self.source.get_stream_resources())]
+
     def documents(self) -> Iterator[Pair]:
         """All documents, events and datums in pages.
 
@@ -97,6 +110,11 @@ class Recorded:
             else:
                 for page in well_sized(page for _, page in group):
                     yield "event_page", page
+
+
+def _in_files(data_key: Mapping[str, Any]) -> bool:
+    external = data_key.get("external")
+    return bool(external) and not str(external).startswith("STREAM:")
 
 
 def well_sized(pages: Iterable[Doc], most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES) -> Iterator[Doc]:

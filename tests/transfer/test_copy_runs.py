@@ -52,13 +52,12 @@ def test_every_document_arrives_as_it_was_recorded(
 
 @pytest.mark.parametrize("into", KINDS)
 def test_what_is_read_from_a_copy_is_what_was_read_before(into: str, make_catalog: Any, samples: Any) -> None:
-    source, dest = recorded(*samples), make_catalog(into)
+    source, dest = recorded(*samples[:-1]), make_catalog(into)  # the files of the last one are not there
     copy(source, dest)
     for uid in source:
         assert set(dest[uid]) == set(source[uid])
         for stream in source[uid]:
-            if "image" not in source[uid][stream].metadata["descriptors"][0]["data_keys"] or "sum" in str(stream):
-                assert dest[uid][stream].read().identical(source[uid][stream].read())
+            assert dest[uid][stream].read().identical(source[uid][stream].read())
 
 
 def test_recorded_runs_of_beamlines_arrive_whole(shared_data: Path, make_catalog: Any, said: Any) -> None:

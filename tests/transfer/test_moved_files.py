@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.errors import Conflict, DatabrokerError, InvalidFile, MissingFile, NotWritable
 from databroker_like.testing import _runs
-from databroker_like.transfer import copy
+from databroker_like.transfer import copy, pack
 from databroker_like.transfer._external import assets, folder_of
 from databroker_like.transfer._files import Store, exclusive, inside, make_folder, writing
 from databroker_like_handlers.npy import NumpySeqHandler
@@ -295,3 +297,30 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 def test_an_error_of_ours_comes_through_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(DatabrokerError, match="as it is"), writing(str(tmp_path / "file"), replace=True):
         raise MissingFile("as it is")
+
+
+class OldResources(BlueskyInMemoryCatalog):
+    """Lists no resources, as a MongoDB whose resource documents do not name their run."""
+
+    def _make_collection(self) -> Any:
+        collection = super()._make_collection()
+        source = collection.source
+
+        def unlisted(uid: str, get_filler: Any) -> Any:
+            return dataclasses.replace(source(uid, get_filler), get_resources=list)
+
+        collection.source = unlisted  # type: ignore[method-assign]
+        return collection
+
+
+def test_files_of_resources_that_name_no_run_move_too(
+    make_catalog: Any, record: Any, detector: Path, tmp_path: Path
+) -> None:
+    source = record(OldResources(handler_registry=HANDLERS), _runs.external(detector, uid="a"))
+    assert source["a"].source.get_resources() == []
+    dest = make_catalog(handler_registry=HANDLERS)
+    report = copy(source, dest, external_files=str(tmp_path / "moved"), verify="documents")
+    assert (report.ok, report.issues, report.files) == (True, (), 3)
+    assert copy(source, dest, external_files=str(tmp_path / "moved")).skipped == ("a",)
+    assert pack(source, tmp_path / "pack", external="copy").files == 3
+    assert pack(source, tmp_path / "pack", external="copy").skipped == ("a",)
