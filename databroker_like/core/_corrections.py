@@ -38,6 +38,10 @@ class Corrections:
         """Each time the run was amended, first to last."""
         return self.collection.revisions(self.uid)
 
+    def number(self) -> int:
+        """The number of the revision the run is at."""
+        return len(self.revisions()) if self.revision is None else self.revision
+
     def at(self, revision: int) -> tuple[RunSource, Corrections]:
         """The run at a revision."""
         source = self.collection.source_at(self.uid, self.get_filler, revision)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from databroker_like.core._corrections import Corrections
 from databroker_like.core._document import Descriptor, Resource, Start, Stop
 from databroker_like.core._source import RunSource
 from databroker_like.core._tell import tell
@@ -28,11 +29,19 @@ class Header:
     source : RunSource
     transforms : mapping
         As `parse_transforms` gives them.
+    corrections : Corrections, optional
+        Where the revisions of the run are kept.
     """
 
-    def __init__(self, source: RunSource, transforms: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        source: RunSource,
+        transforms: Mapping[str, Callable[..., Any]],
+        corrections: Corrections | None = None,
+    ) -> None:
         self.source = source
         self.transforms = transforms
+        self.corrections = corrections
         self.forget()
 
     def forget(self) -> None:
@@ -56,11 +65,16 @@ class Header:
         self._found_start, self._found_stop = start, stop
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "transforms": self.transforms}
+        return {"source": self.source, "transforms": self.transforms, "corrections": self.corrections}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.forget()
+
+    @property
+    def revision(self) -> int:
+        """The number of the revision it is at."""
+        return 0 if self.corrections is None else self.corrections.number()
 
     @property
     def start(self) -> Start:

@@ -91,7 +91,9 @@ class RemoteBlueskyRun(NotPersisted, CatalogBase, metaclass=_TakesAnything):
         # A catalog looks for attributes among its members, which are elsewhere.
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
-    def documents(self, *, fill: str, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
+    def documents(
+        self, *, fill: str, strict_order: bool = True, revision: int | None = None
+    ) -> Iterator[tuple[str, Any]]:
         """The documents of the run, which this release does not fetch."""
         check_fill(fill)
         if fill == "delayed":

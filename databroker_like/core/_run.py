@@ -95,8 +95,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         if source is None:
             given = locals()
             source = RunSource.from_getters(**{name: given[name] for name in GETTERS})
-        self._header = Header(source, parse_transforms(transforms))
-        self._corrections = corrections
+        self._header = Header(source, parse_transforms(transforms), corrections)
         self._streams = Streams(self)
         self._fillers: Fillers | None = None
         self._given: dict[str, Any] = {}
@@ -283,7 +282,7 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
         ``run.revisions[0]`` has the number 1: revision 0 is what was recorded, which nobody amended.
         """
-        return [] if self._corrections is None else self._corrections.revisions()
+        return [] if self._header.corrections is None else self._header.corrections.revisions()
 
     def at_revision(self, revision: int) -> BlueskyRun:
         """The run as it was after so many amendments; revision 0 is exactly what was recorded.
@@ -302,11 +301,11 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         OutOfRange
             When there is no such revision.
         """
-        if self._corrections is None:
+        if self._header.corrections is None:
             check_revision(self._header.start["uid"], revision, 0)
             source, corrections = self.source, None
         else:
-            source, corrections = self._corrections.at(revision)
+            source, corrections = self._header.corrections.at(revision)
         run = BlueskyRun.from_source(source, corrections=corrections, name=self.name)
         run.cat = run.catalog_object = self.cat
         return run
@@ -339,12 +338,12 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         NotOffered
             When the run is kept where revisions cannot be.
         """
-        if self._corrections is None:
+        if self._header.corrections is None:
             raise NotOffered(
                 f"run {self._header.start['uid']} comes from getters, not from a catalog that keeps revisions; record "
                 "it into an embedded store, and amend it there"
             )
-        revision = self._corrections.amend(changes, author=author, reason=reason)
+        revision = self._header.corrections.amend(changes, author=author, reason=reason)
         self._header.forget()
         self._streams.forget()
         return revision
@@ -420,8 +419,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         return f"{type(self).__name__} {self.name!r}"
 
     def __dask_tokenize__(self) -> Any:
-        stop = self._header.stop
-        return ("bluesky-run", self._header.start["uid"], None if stop is None else stop["uid"])
+        stop, revision = self._header.stop, self._header.revision
+        token = ("bluesky-run", self._header.start["uid"], None if stop is None else stop["uid"])
+        return (*token, revision) if revision else token
 
     def __eq__(self, other: object) -> bool:
         if self is other:

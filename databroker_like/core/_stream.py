@@ -405,7 +405,8 @@ lookup_resource_for_datum, get_datum_pages : callable
         return hash(self._identity())
 
     def __dask_tokenize__(self) -> Any:
-        return tuple(map(str, self._identity()))
+        token, revision = tuple(map(str, self._identity())), self._header.revision
+        return (*token, revision) if revision else token
 
 
 def _accepted() -> set[str]:

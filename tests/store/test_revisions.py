@@ -340,6 +340,20 @@ def test_an_earlier_revision_is_not_amended_and_pickles(catalog):
     assert pickle.loads(pickle.dumps(run)).at_revision(0).metadata["start"]["sample"] == "gold"
 
 
+def test_dask_takes_no_revision_for_another(catalog):
+    from dask.base import tokenize
+
+    run = catalog[record(catalog, samples.scalars(uid="41fb8ca9", sample="gold"))]
+    recorded = tokenize(run), tokenize(run.primary)
+    run.amend({"start": {"sample": "silver"}}, reason="typo")
+    amended = tokenize(run), tokenize(run.primary)
+    run.amend({"start": {"sample": "lead"}}, reason="typo")
+    again = tokenize(run), tokenize(run.primary)
+    assert len({*recorded, *amended, *again}) == 6
+    views = [run.at_revision(number) for number in range(3)]
+    assert [(tokenize(view), tokenize(view.primary)) for view in views] == [recorded, amended, again]
+
+
 def test_transforms_of_the_catalog_mend_what_is_current_and_no_revision(catalog, tmp_path):
     uid = record(catalog, samples.scalars(uid="41fb8ca9", sample="gold"))
     mended = BlueskyEmbeddedCatalog(
