@@ -2,9 +2,6 @@
 
 import os
 import re
-import signal
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
@@ -156,40 +153,3 @@ def test_a_store_opened_to_be_read_is_not_upgraded(store):
     with pytest.raises(NotWritable, match="read only"):
         upgrade(Store(store.path, read_only=True))
     assert store.version() == "0001"
-
-
-#: Upgrades, and is killed by SIGKILL right after so many statements.
-KILLED = """
-import os, signal, sys
-from sqlalchemy import event
-from databroker_like.store._store import Store
-path, last = sys.argv[1], int(sys.argv[2])
-store, done = Store(path), []
-store.check_version = lambda: True
-def count(*args):
-    done.append(1)
-    if len(done) >= last:
-        os.kill(os.getpid(), signal.SIGKILL)
-event.listen(store.database.engine, "after_cursor_execute", count)
-store.upgrade()
-"""
-
-
-def test_killed_after_any_statement_it_is_of_one_version_or_the_other_and_can_be_upgraded(tmp_path, small):
-    """The children start at once: most of the time they import."""
-    runs = [make_run("a", 40), make_run("b", 5, stop=False)]
-    stores, children = [], []
-    for last in (4, 6, 8, 9, 10, 11):
-        store = Store(tmp_path / str(last))
-        make_old(store, *runs)
-        stores.append(store)
-        children.append(subprocess.Popen([sys.executable, "-c", KILLED, store.path, str(last)]))
-    ended = [child.wait(60) for child in children]
-    assert ended.count(-signal.SIGKILL) >= 4
-    for store, code in zip(stores, ended, strict=True):
-        assert store.version() in VERSIONS
-        assert code or store.version() == HEAD
-        store.upgrade()
-        assert [recorded(store, uid) for uid in "ab"] == runs
-        assert harmful(store, integrity=True) == []
-        store.close()
