@@ -39,7 +39,7 @@ def checked_fsync(value: Any) -> str:
     near = nearest(value, FSYNC) if isinstance(value, str) else []
     hint = f"; did you mean {listed(near)}?" if near else ""
     raise Invalid(
-        f"fsync is one of {listed(FSYNC)}, which is when what is recorded is forced to the disk; it cannot be {value!r}{hint}"
+        f"fsync, which is when what is recorded is forced to the disk, is one of {listed(FSYNC)}, not {value!r}{hint}"
     )
 
 
