@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import bluesky.plans as bp
+import intake
 import numpy as np
+import pandas as pd
 import pytest
 from bluesky.callbacks import CallbackCounter
 from bluesky.preprocessors import baseline_wrapper
@@ -118,3 +120,32 @@ def test_a_serializer_of_ones_own_is_called(engine: Any) -> None:
     assert told[0] == "start"
     assert told[-1] == "stop"
     assert len(db.v2) == 0
+
+
+@pytest.mark.parametrize("stream", ["primary", "baseline"])
+def test_a_table_is_what_the_persons_own_export_of_it_says(shared_data: Path, stream: str) -> None:
+    folder = shared_data / "absorption-pack"
+    catalogs = intake.open_catalog(str(folder / "catalog.yml"))
+    table = catalogs[next(iter(catalogs))].v1[-1].table(stream, convert_times=False, localize_times=False)
+    exported = pd.read_csv(folder / "export" / f"scan_1049_{stream}.csv")
+    shared = [name for name in exported if name in table and exported[name].dtype.kind in "fi"]
+    assert len(shared) > 5
+    assert "time" in shared
+    assert list(table.index) == list(exported["seq_num"])
+    for name in shared:
+        np.testing.assert_allclose(table[name].astype(float), exported[name], rtol=1e-9)
+
+
+def test_runs_of_real_beamlines_have_as_many_rows_as_events(shared_data: Path) -> None:
+    db = BlueskyJSONLCatalog(str(shared_data / "edge-scans-jsonl" / "*.jsonl")).v1
+    headers = list(db())
+    assert [header.uid for header in headers] == [header.uid for header in db[-len(headers) :]]
+    assert len(headers) == 9
+    for header in headers:
+        assert header.stream_names
+        for stream in header.stream_names:
+            table, events = header.table(stream), list(header.events(stream))
+            assert len(table) == len(events) == header.stop["num_events"][stream]
+            for key in header.fields(stream) & set(table):
+                expected = [event["data"][key] for event in sorted(events, key=lambda event: event["time"])]
+                np.testing.assert_equal(list(table[key]), expected)
