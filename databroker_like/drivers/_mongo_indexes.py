@@ -102,8 +102,8 @@ def create(server: MongoServer, indexes: tuple[Index, ...]) -> None:
                 if index.collection != name or index.keys in there:
                     continue
                 if index.keys[0][1] == _TEXT:
-                    # A collection has one of these at the most, and mongomock has none.
-                    if not server.is_mongomock and not any(_is_text(keys) for keys in there):
+                    # A collection has one of these at the most; one that is not asked would only cost.
+                    if server.finds_words_as_mongodb and not any(_is_text(keys) for keys in there):
                         collection.create_index(
                             list(index.keys), default_language="none", language_override=_NO_LANGUAGE
                         )
@@ -139,7 +139,7 @@ def is_unique(server: MongoServer, collection: str, *keys: str) -> bool:
 
 def has_text_index(server: MongoServer, collection: str) -> bool:
     """Whether a collection has a text index of all fields that finds each word as it is written."""
-    if server.is_mongomock or not server.finds_words_as_mongodb:
+    if not server.finds_words_as_mongodb:
         return False
     with server.translated():
         return any(

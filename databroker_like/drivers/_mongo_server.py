@@ -102,6 +102,12 @@ class MongoServer:
     def _codec_options(self) -> Any:
         return as_python(self.database.codec_options)
 
+    def is_beside(self, other: MongoServer) -> bool:
+        """Whether another database is on the same server, as far as is known."""
+        if self.address is None or other.address is None:
+            return self.address is other.address and bool(self.database.client == other.database.client)
+        return self.address.hosts == other.address.hosts
+
     @cached_property
     def is_mongomock(self) -> bool:
         """Whether it is mongomock's imitation, which lacks some of what servers do."""

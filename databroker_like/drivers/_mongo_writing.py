@@ -231,8 +231,9 @@ class Writer:
         concern = dict(collection.write_concern.document)
         if concern.get("w", 1) == 0:
             del concern["w"]  # what is not acknowledged may be lost without anybody knowing
-        if self._fsync == "event" or (self._fsync == "stop" and name == "stop"):
-            concern["j"] = True
+        is_last = name == "stop" or (name in _OF_ASSETS and not self._assets.is_beside(self._server))
+        if self._fsync == "event" or (self._fsync == "stop" and is_last):
+            concern["j"] = True  # a journal is written in order: what came before to this server is in it as well
         if self.of(name).is_mongomock or concern == collection.write_concern.document:
             return collection
         write_concern = registry.require("pymongo", "record into a MongoDB").WriteConcern

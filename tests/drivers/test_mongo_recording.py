@@ -17,8 +17,9 @@ import numpy
 import pytest
 
 from databroker_like.core._pages import pack_event_page
-from databroker_like.drivers._mongo_server import MongoServer
+from databroker_like.drivers._mongo_server import MongoServer, close_clients
 from databroker_like.drivers._mongo_sink import NormalizedSink
+from databroker_like.drivers._mongo_writing import Writer
 from databroker_like.drivers.mongo_normalized import BlueskyMongoCatalog
 from databroker_like.errors import Conflict, Invalid, InvalidDocument, NotWritable
 from databroker_like.testing import _runs as samples
@@ -134,12 +135,13 @@ def test_a_sender_may_change_its_document_afterwards(catalog):
 def test_a_page_is_kept_as_events_in_their_order(catalog):
     run = samples.scalars(events=0)[:-1]
     insert(catalog, run)
-    events = [event(run, number) for number in range(1, 1201)]
+    count = 200 if catalog.collection.server.is_mongomock else 1500  # more than are asked for at once
+    events = [event(run, number) for number in range(1, count + 1)]
     catalog.insert("event_page", pack_event_page(*events))
-    assert catalog.collection.server.collection("event").count_documents({}) == 1200
+    assert catalog.collection.server.collection("event").count_documents({}) == count
     source = catalog.collection.source(run[0][1]["uid"], None)
     pages = list(source.get_event_pages(run[1][1]["uid"]))
-    assert [n for page in pages for n in page["seq_num"]] == list(range(1, 1201))
+    assert [n for page in pages for n in page["seq_num"]] == list(range(1, count + 1))
 
 
 def test_a_page_of_which_some_are_there_adds_the_others(catalog):
@@ -275,6 +277,16 @@ def test_fsync_says_what_the_server_journals_before_it_answers(mongo_server, fsy
         # Even with a client that asks for no answer, each is acknowledged.
         assert {concern.get("w", 1) for _, concern in commands} == {1}
         assert len(catalog[-1]["primary"].read()["time"]) == 2
+
+
+def test_resources_on_another_server_are_journaled_at_once_because_the_stop_document_goes_elsewhere():
+    here, beside, elsewhere = (MongoServer(f"mongodb://127.0.0.1:{port}/{name}") for port, name in ("1a", "1b", "2a"))
+    for assets, journaled in ((beside, False), (elsewhere, True)):
+        writer = Writer(here, assets, "stop")
+        assert bool(writer._collection("datum").write_concern.document.get("j")) is journaled
+        assert writer._collection("stop").write_concern.document["j"]
+        assert not writer._collection("event").write_concern.document.get("j")
+    close_clients()
 
 
 # -- older databases
