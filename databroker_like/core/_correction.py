@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databroker_like.codecs import encode
@@ -71,6 +71,9 @@ def merged(document: Any, patch: Any) -> Any:
 
 class Correction(ABC):
     """What turns the documents of a run into others."""
+
+    #: The kinds of document it looks at.
+    kinds: Sequence[str] = AMENDABLE
 
     @abstractmethod
     def corrected(self, documents: Mapping[DocumentKey, Doc]) -> dict[DocumentKey, Doc]:
@@ -211,7 +214,7 @@ class TransformedDocuments(Correction):
     """
 
     def __init__(self, transforms: Mapping[str, Any]) -> None:
-        self._wanted = [name for name in AMENDABLE if transforms.get(name) is not None]
+        self.kinds = [name for name in AMENDABLE if transforms.get(name) is not None]
         self._transforms = parse_transforms(transforms)
 
     def corrected(self, documents: Mapping[DocumentKey, Doc]) -> dict[DocumentKey, Doc]:
@@ -225,7 +228,7 @@ class TransformedDocuments(Correction):
         return {
             (name, uid): dict(apply_transform(self._transforms, name, doc))
             for (name, uid), doc in documents.items()
-            if name in self._wanted
+            if name in self.kinds
         }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from databroker_like.core._collection import RunCollection
-from databroker_like.core._correction import AMENDABLE, Correction, TransformedDocuments, checked_author, checked_reason
+from databroker_like.core._correction import Correction, TransformedDocuments, checked_author, checked_reason
 from databroker_like.core._revision import DocumentKey
 from databroker_like.core._transforms import apply_transform, parse_transforms
 from databroker_like.errors import DatabrokerError, Invalid, NotFound, TransformFailed
@@ -66,8 +66,8 @@ def on_trial(own: Mapping[str, Transform], transforms: Mapping[str, Any]) -> dic
     -------
     dict
     """
-    wanted = [name for name in transforms if transforms[name] is not None]
     parsed = parse_transforms(transforms)
+    wanted = [name for name in transforms or () if transforms[name] is not None]
     found: dict[str, Any] = dict(own)
     for name in wanted:
         there = own[name]
@@ -183,7 +183,7 @@ def apply_transforms(
         runs += 1
         try:
             # Most runs come out as they are, which is seen without writing.
-            documents = correction.changes(_documents(collection, uid))
+            documents = correction.changes(_documents(collection, uid, correction.kinds))
             if documents and dry_run:
                 changed[uid] = tuple(documents)
             elif documents:
@@ -196,14 +196,15 @@ def apply_transforms(
     return AppliedTransforms(runs, changed, failed, dry_run)
 
 
-def _documents(collection: RunCollection, uid: str) -> dict[DocumentKey, Doc]:
-    """The current documents of a run that can be amended."""
+def _documents(collection: RunCollection, uid: str, kinds: Container[str]) -> dict[DocumentKey, Doc]:
+    """The current documents of a run that can be amended: those wanted, and the stop document."""
     source = collection.source(uid, None)
     stop = source.get_run_stop()
-    found: dict[str, list[Doc]] = {
-        "start": [source.get_run_start()],
-        "stop": [] if stop is None else [stop],
-        "resource": source.get_resources(),
-        "descriptor": source.get_event_descriptors(),
-    }
-    return {(name, doc["uid"]): doc for name in AMENDABLE for doc in found[name]}
+    found: dict[str, list[Doc]] = {"stop": [] if stop is None else [stop]}
+    if "start" in kinds:
+        found["start"] = [source.get_run_start()]
+    if "resource" in kinds:
+        found["resource"] = source.get_resources()
+    if "descriptor" in kinds:
+        found["descriptor"] = source.get_event_descriptors()
+    return {(name, doc["uid"]): doc for name, docs in found.items() for doc in docs}

@@ -115,7 +115,7 @@ _values = st.recursive(
     max_leaves=5,
 )
 _of_start = st.fixed_dictionaries(
-    {}, optional={"purpose": _values, "note": _values, "md": _values, "time": st.floats(0, 2e9)}
+    {}, optional={"purpose": _values, "note": _values, "md": _values, "time": st.floats(0, 2e9) | st.integers(0, 2**62)}
 )
 _of_stop = st.fixed_dictionaries({}, optional={"reason": st.text(max_size=4), "md": _values})
 _of_descriptor = st.fixed_dictionaries({}, optional={"time": st.floats(0, 2e9), "md": _values})
@@ -691,6 +691,16 @@ def test_to_apply_for_good_takes_a_reason(several):
     with pytest.raises(Invalid, match="reason"):
         trial.apply_transforms()
     assert several["run0"].revisions == []
+
+
+@pytest.mark.parametrize("transforms", [None, [], {"event": mend_sample}, {"start": 3}])
+def test_what_are_no_transforms_are_not_tried(several, transforms):
+    if transforms is None:
+        with pytest.raises(Invalid, match="no transforms are tried"):
+            several.with_transforms(transforms).apply_transforms(reason="x")
+        return
+    with pytest.raises((Invalid, NotOffered)):
+        several.with_transforms(transforms)
 
 
 def test_transforms_are_tried_over_files_and_not_applied(tmp_path):
