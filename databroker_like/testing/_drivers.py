@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from databroker_like.core._pages import unpack_event_page
-from databroker_like.errors import AmbiguousKey, NoSuchRun, OutOfRange, WrongType
+from databroker_like.errors import AmbiguousKey, NoSuchRun, NotOffered, OutOfRange, WrongType
 from databroker_like.queries import TextQuery, TimeRange
 from databroker_like.testing import _runs as samples
 from databroker_like.testing._alike import all_events, assert_alike
@@ -28,6 +28,10 @@ _SETTINGS = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
+
+
+def _tried(doc: dict[str, Any]) -> dict[str, Any]:
+    return {**doc, "tried": True}
 
 
 class DriverContract(RecordingContract):
@@ -310,6 +314,42 @@ class DriverContract(RecordingContract):
     def test_the_same_run_is_the_same_object(self, folder: Path) -> None:
         catalog = self.make_catalog(folder, self._three())
         assert catalog[-1] is catalog["aaaa3333-1"]
+
+    # -- revisions
+
+    def test_revision_0_is_what_was_recorded(self, folder: Path) -> None:
+        run = self.make_catalog(folder, self._three())[-1]
+        assert run.revisions == []
+        recorded = list(run.documents(fill="no"))
+        assert list(run.documents(fill="no", revision=0)) == recorded
+        assert run.at_revision(0)["primary"].read().identical(run["primary"].read())
+        with pytest.raises(OutOfRange):
+            run.documents(fill="no", revision=1)
+
+    def test_a_run_is_amended_or_the_driver_says_what_to_do(self, folder: Path) -> None:
+        catalog = self.make_catalog(folder, self._three())
+        changes = {"start": {"plan_name": "rel_scan"}}
+        amended, said = [], "bbbb1111-1"
+        try:
+            amended.append(catalog.amend("bbbb1", changes, author="ada", reason="it was a relative one"))
+        except NotOffered as error:
+            said = str(error)
+        assert "bbbb1111-1" in said
+        run = catalog["bbbb1111-1"]
+        assert run.revisions == amended
+        assert [len(catalog.search({"plan_name": name})) for name in ("scan", "rel_scan")] == (
+            [1, 1] if amended else [2, 0]
+        )
+        assert run.metadata["start"]["plan_name"] == ("rel_scan" if amended else "scan")
+        assert run.at_revision(0).metadata["start"]["plan_name"] == "scan"
+
+    def test_transforms_are_tried_without_writing(self, folder: Path) -> None:
+        catalog = self.make_catalog(folder, self._three())
+        trial = catalog.search({"plan_name": "scan"}).with_transforms({"start": _tried})
+        assert [run.metadata["start"]["tried"] for run in trial.values()] == [True, True]
+        assert not any("tried" in run.metadata["start"] for run in catalog.values())
+        report = trial.apply_transforms(dry_run=True)
+        assert (report.runs, list(report.changed), report.failed) == (2, ["bbbb1111-1", "aaaa3333-1"], {})
 
     # -- pickling
 
