@@ -10,6 +10,7 @@ from typing import Any
 
 from databroker_like.core._correction import Correction
 from databroker_like.core._revision import DocumentKey, Revision
+from databroker_like.core._sink import RunSink
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NotOffered, OutOfRange, WrongType
 from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
@@ -182,6 +183,16 @@ class RunCollection(ABC):
         """
         check_revision(uid, revision, 0)
         return self.source(uid, get_filler)
+
+    def copying_sink(self) -> RunSink | None:
+        """What takes runs that are copied here as they are, also those that schemas of today do not allow.
+
+        Returns
+        -------
+        RunSink or None
+            To be closed afterwards. None where runs come in as they are recorded, each document checked.
+        """
+        return None
 
     def amend(
         self, uid: str, correction: Correction | Mapping[str, Any], *, author: str | None = None, reason: str = ""

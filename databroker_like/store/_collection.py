@@ -9,12 +9,14 @@ from databroker_like.codecs import decode
 from databroker_like.core._collection import RunCollection, check_revision
 from databroker_like.core._correction import Correction, Patch
 from databroker_like.core._revision import DocumentKey, Revision
+from databroker_like.core._sink import RunSink
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NoSuchRun, listed, nearest
 from databroker_like.queries import Everything, Node
 from databroker_like.store import _revisions as revisions
 from databroker_like.store import _schema as tables
 from databroker_like.store import _search as search
+from databroker_like.store._recording import StoreSink
 from databroker_like.store._search_distinct import distinct
 from databroker_like.store._store import Store
 from databroker_like.store._stored_run import StoredRun
@@ -107,6 +109,9 @@ class StoreCollection(RunCollection):
     def revisions(self, uid: str) -> list[Revision]:
         self._known(uid, tables.run.c.id)
         return revisions.revisions(self.store, uid)
+
+    def copying_sink(self) -> RunSink:
+        return StoreSink(self.store, checked=False)
 
     def amend(
         self, uid: str, correction: Correction | Mapping[str, Any], *, author: str | None = None, reason: str = ""

@@ -39,7 +39,8 @@ def copy(
 ) -> TransferReport:
     """Copy runs from one catalog into another, of whatever kind each is.
 
-    Documents arrive as they were recorded. What is there already is not copied again, and a run of which a part is
+    Documents arrive as they were recorded; an embedded store takes also those of old runs that schemas of today do not
+    allow. What is there already is not copied again, and a run of which a part is
     there is continued: a copy that was interrupted is finished by the same call.
 
     Parameters
@@ -100,11 +101,11 @@ def copy(
     runs = origins(source, query, revision)
     tallies = Tallies(issues=unreadable(source))
     store = None if external_files is None else Store(str(external_files))
-    with contextlib.nullcontext() if store is None else store.alone():
+    with contextlib.nullcontext() if store is None else store.alone(), _inserting(target) as insert:
         for run in shown_progress(runs, "copying runs", len(runs), progress):
             try:
                 with unplugged(tallies, run.uid, (NotWritable, NotOffered)):
-                    copied = _RunCopy(run, target, verify, resume)
+                    copied = _RunCopy(run, target, insert, verify, resume)
                     if _one(copied, tallies, on_conflict):
                         tallies.issues += _revisions(run, target, revision)
                     if store is not None:
@@ -137,6 +138,19 @@ def unplugged(tallies: Tallies, uid: str, fatal: tuple[type[Exception], ...] = (
         raise
     except Exception as error:  # noqa: BLE001 (a driver is somebody's plugin: one run never costs the others)
         tallies.failed[uid] = str(error) if isinstance(error, DatabrokerError) else repr(error)
+
+
+@contextlib.contextmanager
+def _inserting(dest: Any) -> Iterator[Callable[[str, Doc], None]]:
+    """What records into a catalog; documents of old runs as they are, where they can be kept so."""
+    sink = dest.collection.copying_sink()
+    if sink is None:
+        yield dest.insert
+        return
+    try:
+        yield sink.insert
+    finally:
+        sink.close()
 
 
 def _revisions(run: Origin, dest: Any, revision: int | None) -> list[str]:
@@ -196,12 +210,15 @@ class _Differs(Conflict):
 class _RunCopy:
     """One run on its way into a catalog."""
 
-    def __init__(self, origin: Origin, dest: Any, verify: bool | str, resume: bool) -> None:
+    def __init__(
+        self, origin: Origin, dest: Any, insert: Callable[[str, Doc], None], verify: bool | str, resume: bool
+    ) -> None:
         self.uid = origin.uid
         #: How many documents were inserted.
         self.written = 0
         self._mine = origin.recorded()
         self._dest = dest
+        self._insert_one = insert
         self._verify = verify
         self._resume = resume
 
@@ -247,7 +264,7 @@ class _RunCopy:
         for name, doc in self._mine.documents():
             tally.add(name, doc)
             for part in missing(name, doc):
-                self._dest.insert(name, part)
+                self._insert_one(name, part)
                 self.written += page_size(part) if name.endswith("_page") else 1
         return tally
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_like.errors import DatabrokerError, Invalid, NotOffered, NotWritable, WrongType
 from databroker_like.testing import _runs
-from databroker_like.transfer import TransferReport, copy
+from databroker_like.transfer import TransferReport, copy, pack, unpack
 from databroker_like.transfer._counts import Tally, digest
 from databroker_like.transfer._recorded import well_sized
 from databroker_like.v2 import Broker
@@ -422,3 +423,22 @@ def test_amendments_of_a_run_do_not_reach_another_of_its_uid(make_catalog: Any, 
     assert copy(source, dest, on_conflict="skip").skipped == ("a",)
     assert list(copy(source, dest).failed) == ["a"]
     assert dest["a"].revisions == []
+
+
+# -- old runs
+
+
+def test_documents_that_are_not_valid_any_more_are_kept_by_a_store_and_told_by_others(
+    tmp_path: Path, make_catalog: Any, said: Any
+) -> None:
+    documents = _runs.scalars(uid="a")
+    documents[0][1]["sample"] = None  # as old sessions recorded it
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in documents))
+    source, store = BlueskyJSONLCatalog(str(tmp_path / "old.jsonl")), make_catalog("embedded")
+    copy(source, store, verify="documents").raise_if_failed()
+    assert said(store) == said(source)
+    assert copy(source, store).skipped == ("a",)
+    report = copy(source, make_catalog("msgpack"))
+    assert "is not valid at 'sample'" in report.failed["a"]
+    pack(source, tmp_path / "pack").raise_if_failed()
+    unpack(tmp_path / "pack", into=make_catalog("embedded"), verify="documents").raise_if_failed()
