@@ -21,7 +21,7 @@ from databroker_like.drivers._runs import DecodedRun, RunData
 from databroker_like.drivers._scan import Listing, is_still, parse_paths, scan, signature
 from databroker_like.drivers._watch import Watch
 from databroker_like.errors import MissingFile, NoSuchRun, listed, nearest
-from databroker_like.queries import Everything, Node, searched, top_level_keys
+from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
 
 __all__ = ["FileCollection", "FileRun"]
 
@@ -235,20 +235,36 @@ class FileCollection(RunCollection):
         self.refresh()
         return len(self._rows) if isinstance(query, Everything) else sum(1 for _ in _matching(self._rows, query))
 
+    def distinct(self, key: str, query: Node = Everything()) -> list[tuple[Any, int]]:
+        tally = Tally(key)
+        self.refresh()
+        for _, doc in _decisive_matches(self._rows, query, key.partition(".")[0]):
+            tally.add(doc)
+        return tally.counts()
+
 
 def _matching(rows: list[Row], query: Node) -> Iterator[Row]:
     if isinstance(query, Everything):
         return iter(rows)
-    keys = top_level_keys(query)
     matches = query.matches
+    return (row for row, doc in _decisive(rows, top_level_keys(query)) if matches(doc))
+
+
+def _decisive_matches(rows: list[Row], query: Node, field: str) -> Iterator[tuple[Row, Doc]]:
+    matches = query.matches
+    return (pair for pair in _decisive(rows, top_level_keys(query) | {field}) if matches(pair[1]))
+
+
+def _decisive(rows: list[Row], keys: frozenset[str]) -> Iterator[tuple[Row, Doc]]:
+    """Each run with as much of its searched document as some top-level keys of it are about."""
     if "stop" in keys or "" in keys:
-        return (row for row in rows if matches(searched(row.start, row.stop)))
+        return ((row, searched(row.start, row.stop)) for row in rows)
     if "$text" in keys:
-        return (row for row in rows if matches(row.start))
-    return _matching_facets(rows, matches, keys)
+        return ((row, row.start) for row in rows)
+    return _with_facts(rows, keys)
 
 
-def _matching_facets(rows: list[Row], matches: Any, fields: frozenset[str]) -> Iterator[Row]:
+def _with_facts(rows: list[Row], fields: frozenset[str]) -> Iterator[tuple[Row, Doc]]:
     part: Part | None = None
     facts: Any = None
     for row in rows:
@@ -261,8 +277,7 @@ def _matching_facets(rows: list[Row], matches: Any, fields: frozenset[str]) -> I
             doc = facts(row.number)
             if doc is None:
                 doc = row.start
-        if matches(doc):
-            yield row
+        yield row, doc
 
 
 def _completeness(row: Row) -> tuple[bool, int, int, str]:
