@@ -235,7 +235,10 @@ class TransformedDocuments(Correction):
 def _check(key: DocumentKey, old: Doc, new: Doc, ended: bool) -> None:
     name, uid = key
     if not ended and name != "start":
-        raise Invalid(f"the {name} {uid!r} cannot be amended while the run goes on; its start document can")
+        raise Invalid(
+            f"the {name} {uid!r} cannot be amended while the run goes on; its start document can. A run that was cut "
+            "off has ended once a stop document is inserted"
+        )
     for reference in _REFERENCES[name]:
         if not _is_equal(old.get(reference), new.get(reference)):
             raise Invalid(
