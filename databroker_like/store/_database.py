@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ class Database:
             if self._engine is not None:
                 self._engine.dispose(close=False)  # the connections are those of the parent process
             self._engine, self._process = self._make_engine(), os.getpid()
+            # A catalog that is forgotten keeps no connection open.
+            weakref.finalize(self, _dispose, self._engine, self._process)
         return self._engine
 
     @contextlib.contextmanager
@@ -161,7 +164,7 @@ class Database:
             self._sqlite_url(),
             connect_args={"timeout": self.timeout, "check_same_thread": False, "uri": True, "isolation_level": None},
         )
-        event.listen(engine, "connect", self._prepare)
+        event.listen(engine, "connect", _prepare_to_read if self._only_reads else _prepare_to_write)
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -178,18 +181,6 @@ class Database:
         # The files that go with the log cannot be made: a database that nobody has open is read as it is.
         self._as_it_was = self._now()
         return f"sqlite:///{file}?immutable=1&uri=true"
-
-    def _prepare(self, connection: Any, record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys=ON")
-        if not self._only_reads:
-            cursor.execute(f"PRAGMA page_size={_PAGE_SIZE}")
-            cursor.execute("PRAGMA journal_mode=WAL")
-            # Much of what goes through the log is taken out again, when events become files, before it is copied.
-            cursor.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA cache_size=-32768")
-        cursor.close()
 
     # -- errors
 
@@ -297,17 +288,40 @@ class Single:
         except self._error as error:
             from sqlalchemy import exc
 
+            failed = exc.DBAPIError.instance(self._sql, None, error, self._error, dialect=self._connection.dialect)
+            if not self._database.is_sqlite and _is_away(failed):
+                self._connection.invalidate()
             with self._database.errors("be written"):
-                raise exc.DBAPIError.instance(
-                    self._sql, None, error, self._error, dialect=self._connection.dialect
-                ) from error
+                raise failed from error
         if not self._cursor.rowcount:
             raise Overtaken("another process wrote there first")
 
     def close(self) -> None:
         """Give the connection back."""
-        self._cursor.close()
+        if not self._connection.invalidated:
+            self._cursor.close()
         self._connection.close()
+
+
+def _prepare_to_write(connection: Any, record: Any) -> None:
+    _run(connection, f"PRAGMA page_size={_PAGE_SIZE}", "PRAGMA journal_mode=WAL")
+    _prepare_to_read(connection, record)
+
+
+def _prepare_to_read(connection: Any, record: Any) -> None:
+    _run(connection, "PRAGMA foreign_keys=ON", "PRAGMA synchronous=NORMAL", "PRAGMA cache_size=-32768")
+
+
+def _run(connection: Any, *statements: str) -> None:
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.close()
+
+
+def _dispose(engine: Engine, process: int) -> None:
+    """Close connections, unless they are those of the process that this one was forked from."""
+    engine.dispose(close=process == os.getpid())
 
 
 def _begin(connection: Any) -> None:

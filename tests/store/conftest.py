@@ -113,11 +113,15 @@ def postgresql(postgresql_server: str) -> Iterator[Callable[[], str]]:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE SCHEMA {made[-1]}")
         sign = "&" if "?" in postgresql_server else "?"
-        return f"{postgresql_server}{sign}options=-csearch_path%3D{made[-1]}"
+        return f"{postgresql_server}{sign}application_name={made[-1]}&options=-csearch_path%3D{made[-1]}"
 
     yield new
     with engine.connect() as connection:
         for name in made:
+            # Catalogs may not have been closed, and iterators not come to their end.
+            connection.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'"
+            )
             connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
     engine.dispose()
 

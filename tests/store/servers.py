@@ -67,7 +67,7 @@ def postgresql() -> Iterator[str]:
         )
         if made.returncode:
             raise RuntimeError(f"initdb fails: {made.stderr.strip() or made.stdout.strip()}")
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60", "-k", folder]
+        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=100", "-k", folder]
         with open(f"{folder}/log", "w+") as log:
             server = subprocess.Popen(
                 [programs / "postgres", "-D", f"{folder}/data", *options],
