@@ -180,4 +180,5 @@ class _Places:
         at = number - self._first
         if 0 <= at < len(self._begins):
             found.append((self._begins[at], self._sizes[at]))
-        return found + [place for place in self._others.get(number, ()) if place not in found]
+        # In the order they were recorded: a number may have been among the others before its turn came.
+        return sorted({*found, *self._others.get(number, ())})

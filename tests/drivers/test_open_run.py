@@ -6,7 +6,7 @@ import copy
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from databroker_like.core._pages import pack_event_page, unpack_event_page
@@ -76,6 +76,7 @@ BATCHES = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(BATCHES)
+@example([(False, [(3, 0), (5, 0), (4, 0), (5, 2), (5, 1)])])
 def test_however_events_come_again_each_is_kept_once_in_the_order_they_first_came(batches):
     run = OpenRun("a", ListLog())
     run.take("start", {"uid": "a", "time": 0.0})
