@@ -107,7 +107,7 @@ class NoSuchDocument(NotFound):
     """The run has no document (descriptor, resource, datum) of this identity."""
 
 
-class NoSuchConfig(NotFound, FileNotFoundError):
+class NoSuchConfig(FileNotFoundError, NotFound):
     """No configuration file, nor a catalog, has this name."""
 
 
