@@ -73,7 +73,9 @@ def backup(store: Store, folder: Store) -> BackedUp:
         raise InvalidFile(f"there is no store at {_named(store)} to make a backup of")
     _refuse_what_is_there(folder)
     with _appearing(folder.path) as part:
-        made = _fill(store, type(folder)(part))
+        target = type(folder)(part)
+        target.written_once()
+        made = _fill(store, target)
     return BackedUp(folder.path, *made)
 
 
@@ -139,6 +141,7 @@ def restore(store: Store, saved: Store) -> None:
 
 def _restore_folder(store: Store, saved: Store, names: list[str]) -> None:
     """The folder appears under its name when it is whole, but for data files that are kept elsewhere."""
+    store.refuse_network()
     with _appearing(store.path) as part:
         target = type(store)(part)
         inside = store.files.root.startswith(store.path + "/")
@@ -225,9 +228,6 @@ def _copy_sqlite(store: Store, target: Store) -> None:
         ):
             held: Any = source.driver_connection
             held.backup(copy)
-            # Nothing is left in a log beside it, so that the folder can be moved and read anywhere.
-            copy.execute("PRAGMA journal_mode=WAL")
-            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise NotWritable(f"the backup of {_named(store)} cannot be written: {error}") from error
 

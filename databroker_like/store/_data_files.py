@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from databroker_like.errors import MissingFile, NotWritable, Unreachable
+from databroker_like.errors import DatabrokerError, MissingFile, NotWritable, Unreachable
 from databroker_like.registry import require
 
 __all__ = ["DataFiles"]
@@ -18,7 +18,7 @@ __all__ = ["DataFiles"]
 #: Recording waits for no server longer than this, unless it is told to.
 _S3_PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}
 
-_NAME = re.compile(r"[0-9a-z]+(/[0-9a-z]+)*/[0-9a-z._-]+")
+_NAME = re.compile(r"[0-9a-z]+(/[0-9a-z]+)*/[0-9a-z][0-9a-z._-]*")
 
 
 class DataFiles:
@@ -70,7 +70,10 @@ class DataFiles:
         path = self._path(name)
         if not self.is_local:
             with self._errors(path):
-                self._remote.pipe_file(path, bytes(content))  # an object is there whole, or not at all
+                try:
+                    self._remote.pipe_file(path, bytes(content))  # an object is there whole, or not at all
+                except FileNotFoundError as error:
+                    raise NotWritable(f"{path} cannot be written: {error}; is there such a bucket?") from error
             return
         temporary = f"{path}.{secrets.token_hex(4)}.part"
         try:
@@ -189,6 +192,8 @@ class DataFiles:
         """Translate what an object store says, or the libraries that ask it."""
         try:
             yield
+        except DatabrokerError:
+            raise
         except FileNotFoundError as error:
             raise MissingFile(f"the data file {path} of the store is not there") from error
         except PermissionError as error:

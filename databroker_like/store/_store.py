@@ -93,14 +93,14 @@ class Store:
         url = database if database is not None else f"sqlite:///{self.path}/store.db"
         self.database = Database(url, timeout=timeout, read_only=read_only)
         self.files = DataFiles(os.fspath(data) if data is not None else f"{self.path}/data", data_options)
-        self._is_ready = False
+        self._is_ready = self._is_local = False
         self._identity: str | None = None
 
     def __repr__(self) -> str:
         return f"Store({self.path or self.database.shown!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_is_ready": False, "_identity": None}
+        return {**self.__dict__, "_is_ready": False, "_is_local": False, "_identity": None}
 
     # -- whether it is there
 
@@ -173,13 +173,30 @@ class Store:
             self._create()
             self.check_version()
 
-    def _make_folder(self) -> None:
+    def refuse_network(self) -> None:
+        """Refuse to write where several machines see the same files.
+
+        Raises
+        ------
+        NotWritable
+            When the database lies on a network file system.
+        """
+        if self._is_local or not self.database.is_sqlite:
+            return
         kind = network_file_system(self.path)
         if kind is not None:
             raise NotWritable(
                 f"{self.path} lies on a network file system ({kind}), where the database could be damaged; keep the "
                 "store on a local disk, or use PostgreSQL: database='postgresql+psycopg://...'"
             )
+        self._is_local = True
+
+    def written_once(self) -> None:
+        """This process alone writes it, and nobody reads it before: it may lie on a network file system."""
+        self._is_local = True
+
+    def _make_folder(self) -> None:
+        self.refuse_network()
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
@@ -342,12 +359,14 @@ class Store:
         forced : bool
             Whether it is worth forcing to the disk, unless ``fsync`` is ``"never"``; with ``"event"`` all are.
         """
+        self.refuse_network()
         level = "FULL" if self.fsync == "event" or (forced and self.fsync == "stop") else "NORMAL"
         with self.database.write(synchronous=level) as connection:
             yield connection
 
     def single(self, statement: Any) -> Single:
         """An insertion that is a transaction of its own each time; the caller closes it."""
+        self.refuse_network()
         return self.database.single(statement, synchronous="FULL" if self.fsync == "event" else "NORMAL")
 
     @contextlib.contextmanager

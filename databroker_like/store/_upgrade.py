@@ -46,6 +46,7 @@ def upgrade(store: Store, to: str = HEAD) -> str:
         )
     if found == to:
         return found
+    store.refuse_network()
     with store.database.write(synchronous="FULL") as connection:
         migrate(connection, to)
     return found
