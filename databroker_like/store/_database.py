@@ -7,6 +7,7 @@ import os
 import re
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import (
@@ -106,7 +107,7 @@ class Database:
             FULL forces the transaction, and all those before it, to the disk.
         """
         with self.errors("be written"):
-            self._refuse_read_only()
+            self.refuse_read_only()
             connecting = self.engine.connect().execution_options(immediate=True, synchronous=synchronous)
             with connecting as connection, connection.begin():
                 yield connection
@@ -114,12 +115,13 @@ class Database:
     def single(self, statement: Any, *, synchronous: str = "NORMAL") -> Single:
         """A statement that is a transaction of its own each time it is executed; the caller closes it."""
         with self.errors("be written"):
-            self._refuse_read_only()
+            self.refuse_read_only()
             connection = self.engine.connect().execution_options(single=True, isolation_level="AUTOCOMMIT")
             self._synchronize(connection, synchronous)
             return Single(self, connection, statement)
 
-    def _refuse_read_only(self) -> None:
+    def refuse_read_only(self) -> None:
+        """Raise `NotWritable` when nothing may be written."""
         if self.read_only:
             raise NotWritable(f"the store {self.shown} was opened to be read only")
         if self._only_reads and self._may_write():
@@ -160,27 +162,36 @@ class Database:
             engine = create_engine(self.url, pool_pre_ping=True)
             event.listen(engine, "begin", _begin_on_server)
             return engine
-        engine = create_engine(
-            self._sqlite_url(),
-            connect_args={"timeout": self.timeout, "check_same_thread": False, "uri": True, "isolation_level": None},
+        import sqlite3
+
+        from sqlalchemy.pool import QueuePool
+
+        connect = partial(
+            sqlite3.connect,
+            self._sqlite_uri(),
+            uri=True,
+            timeout=self.timeout,
+            check_same_thread=False,
+            isolation_level=None,
         )
+        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
         event.listen(engine, "connect", _prepare_to_read if self._only_reads else _prepare_to_write)
         event.listen(engine, "begin", _begin)
         return engine
 
-    def _sqlite_url(self) -> str:
+    def _sqlite_uri(self) -> str:
         from urllib.parse import quote
 
         file = "file:" + quote(self.path)
         may_write = self._may_write()
         self._only_reads, self._as_it_was = self.read_only or not may_write, None
         if not self._only_reads:
-            return f"sqlite:///{file}?uri=true"
+            return file
         if may_write or os.path.exists(self.path + "-wal"):
-            return f"sqlite:///{file}?mode=ro&uri=true"
+            return f"{file}?mode=ro"
         # The files that go with the log cannot be made: a database that nobody has open is read as it is.
         self._as_it_was = self._now()
-        return f"sqlite:///{file}?immutable=1&uri=true"
+        return f"{file}?immutable=1"
 
     # -- errors
 

@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -61,9 +62,11 @@ class Child:
             step = (lambda: None) if steps is None else die_after(steps)
             work(lambda number: os.write(write, ACKNOWLEDGED.pack(number)) and step())
             code = 0
-        except DatabrokerError as error:
-            print(repr(error), file=sys.stderr)
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
+            sys.stderr.flush()
             os._exit(code)
 
     def end(self, after: float | None) -> tuple[bool, list[int]]:

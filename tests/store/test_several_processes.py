@@ -1,0 +1,90 @@
+"""Several writers and many readers at once, in processes of one machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from databroker_like.store._recording import StoreSink
+from databroker_like.store._store import Store
+from tests.store.conftest import as_page, make_event, make_run, recorded
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_processes_record_other_runs_and_the_same_while_others_read(tmp_path):
+    command = [sys.executable, "-m", "tests.store.crowd", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    assert (done.stdout, done.stderr) == ("well\n", "")
+
+
+@pytest.fixture
+def two(store, small):
+    """Two recorders that know nothing of each other."""
+    sinks = StoreSink(store), StoreSink(Store(store.path))
+    yield sinks
+    for sink in sinks:
+        sink.close()
+
+
+def send(sink, docs):
+    for name, doc in docs:
+        sink.insert(name, doc)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4, 9, 30])
+def test_two_that_send_the_same_in_turns_record_it_once(store, two, turns):
+    docs = make_run("a", 40)
+    for begin in range(0, len(docs), turns):
+        for sink in two:
+            send(sink, docs[begin : begin + turns])
+    assert recorded(store, "a") == docs
+    assert store.check() == []
+
+
+def test_one_that_was_left_behind_adds_after_the_columns_the_other_made(store, two):
+    """What it knows of where the events end is old, and the rows there are no single rows any more."""
+    first, second = two
+    docs = make_run("a", 40)
+    send(first, docs[:4])
+    send(second, docs[:4])
+    send(first, docs[4:20])
+    second.insert("event", make_event("a", 100))
+    second.insert("event_page", as_page([make_event("a", number) for number in (101, 102)]))
+    first.insert("event_page", as_page([make_event("a", number) for number in (103, 104)]))
+    send(first, docs[-1:])
+    held = [doc["seq_num"] for name, doc in recorded(store, "a") if name == "event"]
+    assert held == [*range(1, 19), 100]
+    pages = [doc["seq_num"] for name, doc in recorded(store, "a") if name == "event_page"]
+    assert pages == [[101, 102], [103, 104]]
+    assert recorded(store, "a")[-1][0] == "stop"
+    assert store.check() == []
+
+
+def test_a_stop_document_of_one_that_was_left_behind_comes_last(store, two):
+    first, second = two
+    docs = make_run("a", 10)
+    send(second, docs[:3])
+    send(first, docs[:-1])
+    second.insert(*docs[-1])
+    assert recorded(store, "a") == docs
+    with pytest.raises(ValueError, match="after the stop document"):
+        send(StoreSink(Store(store.path)), [("event", make_event("a", 99))])
+    assert store.check() == []
+
+
+def test_a_different_document_is_refused_whoever_sent_the_first(store, two):
+    first, second = two
+    docs = make_run("a", 4)
+    send(second, docs[:2])
+    send(first, docs)
+    for name, doc in (docs[0], docs[1], docs[-1]):
+        with pytest.raises(ValueError, match=r"another .* already"):
+            second.insert(name, {**doc, "time": 5.0})
+    other = make_event("a", 2)
+    other["data"]["x"] = 99.0
+    with pytest.raises(ValueError, match=r"seq_num 2.*already|already"):
+        second.insert("event", other)
+    assert recorded(store, "a") == docs
