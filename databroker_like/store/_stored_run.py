@@ -103,8 +103,21 @@ class StoredRun:
                 select(tables.run.c.id).where(tables.run.c.uid == self.uid)
             ).scalar_one_or_none()
         if self._known_id is None:
-            raise NoSuchRun(f"the store {self.store.path or self.store.database.shown} has no run {self.uid} any more")
+            raise self._gone()
         return self._known_id
+
+    def _gone(self) -> NoSuchRun:
+        self._known_id = None
+        return NoSuchRun(
+            f"the store {self.store.path or self.store.database.shown} has no run {self.uid} any more: it was deleted"
+        )
+
+    def _refuse_deleted(self, connection: Connection, run_id: int) -> None:
+        """Nothing was found of a run: was it deleted since its id was looked up?"""
+        from sqlalchemy import select
+
+        if connection.execute(select(tables.run.c.id).where(tables.run.c.id == run_id)).first() is None:
+            raise self._gone()
 
     def _header(self, name: str) -> Doc | None:
         from sqlalchemy import select
@@ -113,8 +126,10 @@ class StoredRun:
             return next(iter(self._documents(name)), None)
         with self.store.database.read() as connection:
             run_id = self._id(connection)
-            body = connection.execute(select(tables.run.c[name]).where(tables.run.c.id == run_id)).scalar_one_or_none()
-        return None if body is None else decode(body)
+            found = connection.execute(select(tables.run.c[name]).where(tables.run.c.id == run_id)).one_or_none()
+        if found is None:
+            raise self._gone()
+        return None if found[0] is None else decode(found[0])
 
     def _documents(self, name: str) -> list[Doc]:
         from sqlalchemy import select
@@ -127,6 +142,8 @@ class StoredRun:
                 .where(table.c.run_id == run_id, table.c.name == name)
                 .order_by(table.c.position)
             ).all()
+            if not rows:
+                self._refuse_deleted(connection, run_id)
             changed = self._revised(connection, run_id, name) if rows else {}
         return [decode(changed.get(uid, body)) for uid, body in rows]
 
@@ -193,6 +210,7 @@ class StoredRun:
             select(table.c.id).where(table.c.run_id == run_id, table.c.uid == uid)
         ).scalar_one_or_none()
         if found is None:
+            self._refuse_deleted(connection, run_id)
             known = connection.execute(select(table.c.uid).where(table.c.run_id == run_id)).scalars().all()
             raise NoSuchDocument(f"run {self.uid} has no descriptor {uid!r}; it has {listed(known)}")
         return int(found)
@@ -266,6 +284,8 @@ class StoredRun:
                 select(tables.descriptor.c.id, tables.descriptor.c.uid).where(tables.descriptor.c.run_id == run_id)
             ).all()
             events = [list(self._pieces(connection, descriptor_id, uid)) for descriptor_id, uid in descriptors]
+            if not documents:
+                self._refuse_deleted(connection, run_id)
         streams: list[Iterable[tuple[int, str, Any]]] = [
             ((position, name, decode(body)) for position, name, body in rows) for rows in (documents, datums)
         ]

@@ -12,6 +12,7 @@ from databroker_like.queries import TimeRange
 from databroker_like.store import _schema as tables
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
+from databroker_like.store._stored_run import StoredRun
 from databroker_like.testing import _runs as samples
 from tests.store.conftest import files, harmful, make_run, record, recorded
 
@@ -246,3 +247,54 @@ def test_encoded_documents_are_deleted_whatever_is_in_them(store):
     assert store.check() == []
     store.delete("a")
     assert rows(store)["term"] == 0
+
+
+class TestADeletedRunThatIsStillHeld:
+    """It says that it was deleted; it is never taken for an empty run."""
+
+    @pytest.fixture
+    def held(self, tmp_path):
+        catalog = BlueskyEmbeddedCatalog(tmp_path / "store")
+        for name, doc in make_run("a", 5):
+            catalog.insert(name, doc)
+        other = BlueskyEmbeddedCatalog(tmp_path / "store")
+        runs = [catalog["a"], other["a"]]
+        assert runs[0].metadata["start"]["uid"] == "a"
+        stream = runs[0].primary
+        other.delete("a")
+        yield [*runs, stream]
+        catalog.close()
+        other.close()
+
+    def test_when_its_documents_are_asked_for(self, held):
+        for run in held[:2]:
+            with pytest.raises(NoSuchRun, match="no run a any more"):
+                list(run.documents(fill="no"))
+
+    def test_when_its_metadata_are_asked_for_first(self, held):
+        with pytest.raises(NoSuchRun, match="no run a any more"):
+            _ = held[1].metadata
+
+    def test_when_a_stream_of_it_is_read(self, held):
+        with pytest.raises(NoSuchRun, match="no run a any more"):
+            held[2].read()
+        with pytest.raises(NoSuchRun, match="no run a any more"):
+            held[1]["primary"].read()
+
+    def test_when_what_was_recorded_is_asked_for(self, store):
+        record(store, make_run("a", 2))
+        run = StoredRun(store, "a")
+        run.get_run_start()
+        store.delete("a")
+        with pytest.raises(NoSuchRun, match="no run a any more"):
+            list(run.recorded())
+
+    def test_when_it_was_recorded_again_it_is_found_after_one_error(self, store):
+        record(store, make_run("a", 2))
+        run = StoredRun(store, "a")
+        run.get_run_start()
+        store.delete("a")
+        record(store, make_run("a", 3))
+        with pytest.raises(NoSuchRun):
+            run.get_run_start()
+        assert run.get_event_count("a-d") == 3
