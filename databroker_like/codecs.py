@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
 
 from databroker_like.errors import InvalidDocument, InvalidFile
 
-__all__ = ["MAX_DOCUMENT", "decode", "encode", "from_map", "to_map"]
+__all__ = ["MAX_DOCUMENT", "decode", "encode", "from_map", "path_to", "to_map"]
 
 #: No document may be larger: what claims to be is broken, or meant to exhaust memory.
 MAX_DOCUMENT = 1 << 30
@@ -53,12 +53,10 @@ def encode(value: Any) -> bytes:
     {'uid': 'a', 'shape': (2, 3), 'count': 1180591620717411303424, 'gain': inf}
     """
     try:
-        packed: bytes = msgpack.packb(
-            value, default=_default, use_bin_type=True, strict_types=True, unicode_errors="surrogatepass"
-        )
+        packed = _pack(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, InvalidDocument):
-            raise
+            raise InvalidDocument(f"{_named(value)} cannot be stored{path_to(value, _pack)}: {error}") from None
         raise InvalidDocument(f"{_named(value)} cannot be stored: {error}") from error
     if len(packed) > MAX_DOCUMENT:
         raise InvalidDocument(f"{_named(value)} has {len(packed)} bytes; {MAX_DOCUMENT} are the most that one may have")
@@ -112,6 +110,46 @@ def decode(raw: bytes | bytearray | memoryview) -> Any:
         struct.error,
     ) as error:
         raise InvalidFile(f"a document that is not msgpack: {error or type(error).__name__}") from None
+
+
+def _pack(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(
+        value, default=_default, use_bin_type=True, strict_types=True, unicode_errors="surrogatepass"
+    )
+    return packed
+
+
+def path_to(value: Any, write: Callable[[Any], object]) -> str:
+    """Where in a document the value stands that cannot be written, as it goes into the message.
+
+    Parameters
+    ----------
+    value : mapping
+        A document that ``write`` refuses.
+    write : callable
+        It raises `InvalidDocument`, or what the encoder has to say, for a value that cannot be written.
+
+    Examples
+    --------
+    >>> path_to({"uid": "a", "sample": {"grown": {1, 2}}}, encode)
+    ", at 'sample.grown'"
+    """
+    path: list[str] = []
+    while True:
+        items = value.items() if isinstance(value, Mapping) else enumerate(value if isinstance(value, list) else ())
+        for key, inner in items:
+            try:
+                write(inner)
+            except (TypeError, ValueError, OverflowError, RecursionError):  # `InvalidDocument` is a ValueError
+                path.append(str(key))
+                value = inner
+                break
+        else:
+            return f", at {'.'.join(path)!r}" if path else ""
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"
 
 
 def _named(value: Any) -> str:
@@ -205,7 +243,7 @@ def to_map(value: Any) -> Any:
         return dict(value)
     if isinstance(value, list | tuple):
         return list(value)
-    raise InvalidDocument(f"a {type(value).__name__} cannot be written as msgpack: {value!r:.60}")
+    raise InvalidDocument(f"{_a(type(value).__name__)} cannot be written as msgpack: {value!r:.60}")
 
 
 def _type_of(dtype: Any) -> Any:

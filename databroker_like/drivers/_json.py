@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import orjson
 
+from databroker_like.codecs import path_to
 from databroker_like.drivers._format import MAX_DOCUMENT, FileFormat, Reader, is_gzipped, open_file
 from databroker_like.errors import InvalidDocument, InvalidFile
 
@@ -48,11 +49,11 @@ class JSONFormat(FileFormat):
                 return line + b"\n"
         except orjson.JSONEncodeError as error:
             if isinstance(error.__cause__, InvalidDocument):
-                raise error.__cause__ from None
+                raise _refusal(name, doc, error.__cause__) from None
         try:
-            text = json.dumps((name, _checked(doc)), default=_plain, separators=(",", ":"))
+            text = _dumps((name, doc))
         except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidDocument(f"{name} {doc.get('uid', '')!r} cannot be written as JSON: {error}") from error
+            raise _refusal(name, doc, error) from error
         try:
             strict = orjson.loads(text)
         except orjson.JSONDecodeError:  # NaN, Infinity, or half a surrogate pair
@@ -245,6 +246,15 @@ def _one_by_one(content: bytes) -> Iterator[Any]:
         except (ValueError, RecursionError):
             raise InvalidFile(f"truncated or malformed: item {number} of the list is not whole") from None
         yield item
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(_checked(value), default=_plain, separators=(",", ":"))
+
+
+def _refusal(name: str, doc: Doc, error: Exception) -> InvalidDocument:
+    place = path_to(doc, _dumps) if isinstance(error, InvalidDocument) else ""
+    return InvalidDocument(f"{name} {doc.get('uid', '')!r} cannot be written as JSON{place}: {error}")
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 
-from databroker_like.codecs import from_map, to_map
+from databroker_like.codecs import from_map, path_to, to_map
 from databroker_like.drivers._format import MAX_DOCUMENT, FileFormat, Reader, is_gzipped, open_file
 from databroker_like.errors import InvalidDocument, InvalidFile
 
@@ -30,12 +30,12 @@ class MsgpackFormat(FileFormat):
 
     def encode(self, name: str, doc: Doc) -> bytes:
         try:
-            packed: bytes = msgpack.packb([name, doc], default=to_map, use_bin_type=True)
+            return _pack([name, doc])
         except (TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, InvalidDocument):
-                raise
-            raise InvalidDocument(f"{name} {doc.get('uid', '')!r} cannot be written as msgpack: {error}") from error
-        return packed
+            place = path_to(doc, _pack) if isinstance(error, InvalidDocument) else ""
+            raise InvalidDocument(
+                f"{name} {doc.get('uid', '')!r} cannot be written as msgpack{place}: {error}"
+            ) from error
 
     def decode(self, raw: bytes) -> tuple[str, Doc]:
         name, doc = msgpack.unpackb(raw, object_hook=from_map, raw=False, strict_map_key=False)
@@ -50,6 +50,11 @@ class MsgpackFormat(FileFormat):
         except (ValueError, TypeError, msgpack.UnpackException):
             return None
         return doc if name == "stop" and isinstance(doc, dict) else None
+
+
+def _pack(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(value, default=to_map, use_bin_type=True)
+    return packed
 
 
 class _MsgpackReader(Reader):

@@ -10,6 +10,7 @@ import msgpack
 import numpy as np
 import pytest
 
+from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
@@ -134,6 +135,17 @@ def test_what_json_has_no_number_for_is_refused(tmp_path: Path, value: object) -
     with pytest.raises(InvalidDocument, match="cannot be written as JSON"):
         catalog.insert("start", {"uid": UID, "time": 1000.0, "thing": value})
     assert list(catalog) == []
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "msgpack", "store"])
+def test_what_cannot_be_written_is_named_with_its_document_and_its_place(tmp_path: Path, suffix: str) -> None:
+    makers = {"jsonl": BlueskyJSONLCatalog, "msgpack": BlueskyMsgpackCatalog, "store": BlueskyEmbeddedCatalog}
+    catalog = makers[suffix](str(tmp_path / ("store" if suffix == "store" else f"*.{suffix}")))
+    doc = {"uid": UID, "time": 1000.0, "number": float("nan"), "sample": {"grown": [1, {"on": {1, 2}}]}}
+    with pytest.raises(InvalidDocument, match=rf"{UID}.* at 'sample.grown.1.on': a set cannot be written as "):
+        catalog.insert("start", doc)
+    assert list(catalog) == []
+    catalog.close()
 
 
 def test_a_catalog_file_made_of_a_catalog_opens_again(tmp_path: Path, write_lines) -> None:
