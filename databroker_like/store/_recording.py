@@ -59,6 +59,8 @@ class StoreSink:
             for _ in range(_TRIES):
                 try:
                     self._take(name, doc)
+                except OverflowError as error:
+                    raise InvalidDocument(f"{named(name, doc)} cannot be stored: {error}") from error
                 except _again():
                     # Another process recorded into the same run: what is known of it is not so any more.
                     self._runs.renew()
@@ -80,11 +82,13 @@ class StoreSink:
     # -- one document
 
     def _take(self, name: str, doc: Doc) -> None:
-        if name == "event":
+        if name == "event" and self._single is not None:
             self._event(doc)
             return
         self._store.prepare()
-        if name == "event_page":
+        if name == "event":
+            self._event(doc)
+        elif name == "event_page":
             self._event_page(doc)
         elif name == "start":
             self._start(doc)

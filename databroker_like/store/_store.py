@@ -170,6 +170,7 @@ class Store:
             return
         self._is_ready, self._identity = False, None
         if not self.check_version():
+            self.database.refuse_read_only()
             self._create()
             self.check_version()
 

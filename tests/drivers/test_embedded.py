@@ -204,3 +204,31 @@ def test_runs_are_recorded_with_each_time_to_force_to_the_disk(tmp_path: Path, f
     record(catalog, samples.scalars(uid="41fb8ca9-1"))
     assert catalog[-1].metadata["stop"] is not None
     catalog.close()
+
+
+def test_an_event_that_comes_first_of_all_belongs_to_no_run(catalog: BlueskyEmbeddedCatalog) -> None:
+    event = next(doc for name, doc in samples.scalars() if name == "event")
+    with pytest.raises(InvalidDocument, match=r"belongs to descriptor .* in no run that is being recorded"):
+        catalog.insert("event", event)
+    assert len(catalog) == 0
+
+
+@pytest.mark.parametrize("as_page", [False, True])
+def test_a_seq_num_that_no_database_has_room_for_is_refused(catalog: BlueskyEmbeddedCatalog, as_page: bool) -> None:
+    run = samples.scalars()
+    record(catalog, [pair for pair in run if pair[0] in ("start", "descriptor")])
+    event = {**next(doc for name, doc in run if name == "event"), "seq_num": 2**70}
+    page = {key: [value] for key, value in event.items() if key in ("uid", "seq_num", "time")}
+    page |= {key: {k: [v] for k, v in event[key].items()} for key in ("data", "timestamps", "filled")}
+    with pytest.raises(InvalidDocument, match="cannot be stored: "):
+        catalog.insert(*(("event_page", page | {"descriptor": event["descriptor"]}) if as_page else ("event", event)))
+    record(catalog, run)
+    assert catalog[-1]["primary"].read().sizes["time"] == 5
+
+
+def test_nothing_is_made_of_a_store_that_is_not_there_and_only_read(tmp_path: Path) -> None:
+    catalog = BlueskyEmbeddedCatalog(tmp_path / "store", read_only=True)
+    with pytest.raises(NotWritable, match="read only"):
+        record(catalog, samples.scalars())
+    assert len(catalog) == 0
+    assert list(tmp_path.iterdir()) == []
