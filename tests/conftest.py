@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.store.servers import postgresql_said
+
 # A busy machine is no failure: examples are counted, not timed.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -16,12 +18,14 @@ settings.load_profile("house")
 _XDG = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
 
-def pytest_report_header() -> str:
-    """On what the tests of MongoDB run."""
+def pytest_report_header() -> list[str]:
+    """On what the tests of databases run."""
     server = os.environ.get("DATABROKER_LIKE_TEST_MONGO")
-    if not server:
-        return "MongoDB: mongomock alone; DATABROKER_LIKE_TEST_MONGO names no server"
-    return f"MongoDB: mongomock and the server at {server.rpartition('@')[2].removeprefix('mongodb://')}"
+    if server:
+        mongo = f"MongoDB: mongomock and the server at {server.rpartition('@')[2].removeprefix('mongodb://')}"
+    else:
+        mongo = "MongoDB: mongomock alone; DATABROKER_LIKE_TEST_MONGO names no server"
+    return [mongo, postgresql_said()]
 
 
 @pytest.fixture(scope="session", autouse=True)

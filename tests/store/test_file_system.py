@@ -11,8 +11,8 @@ from tests.store.conftest import make_run, record, recorded
 MOUNTS = """\
 /dev/sda1 / ext4 rw,relatime 0 0
 proc /proc proc rw 0 0
-server:/home /home nfs4 rw,vers=4.2 0 0
-/dev/sdb1 /home/local xfs rw 0 0
+server:/x /network nfs4 rw,vers=4.2 0 0
+/dev/sdb1 /network/local xfs rw 0 0
 //server/share /mnt/with\\040space cifs rw 0 0
 tmpfs /dev/shm tmpfs rw 0 0
 sshfs@x: /mnt/ssh fuse.sshfs rw 0 0
@@ -30,10 +30,10 @@ def mounts(tmp_path):
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home", "nfs4"),
-        ("/home/me/store", "nfs4"),
-        ("/home/local/store", None),
-        ("/homework/store", None),
+        ("/network", "nfs4"),
+        ("/network/me/store", "nfs4"),
+        ("/network/local/store", None),
+        ("/networking/store", None),
         ("/mnt/with space/store", "cifs"),
         ("/mnt/ssh/store", "fuse.sshfs"),
         ("/dev/shm/store", None),
@@ -46,12 +46,12 @@ def test_the_nearest_mount_counts(path, kind, mounts):
 
 
 def test_a_link_counts_as_what_it_leads_to(tmp_path, mounts):
-    (tmp_path / "link").symlink_to("/home/me")
+    (tmp_path / "link").symlink_to("/network/me")
     assert network_file_system(str(tmp_path / "link" / "store"), mounts) == "nfs4"
 
 
 def test_where_the_system_does_not_tell_nothing_is_refused(tmp_path):
-    assert network_file_system("/home", str(tmp_path / "none")) is None
+    assert network_file_system("/network", str(tmp_path / "none")) is None
 
 
 def test_a_later_mount_hides_an_earlier_one(tmp_path):
