@@ -11,7 +11,7 @@ from databroker_like.errors import InvalidFile, NotWritable
 from databroker_like.store import _schema as tables
 from databroker_like.store._store import Store
 from databroker_like.store._upgrade import migrate, upgrade
-from databroker_like.store._versions import HEAD, VERSIONS
+from databroker_like.store._versions import HEAD
 from tests.store.conftest import harmful, make_run, record, recorded
 
 
@@ -79,18 +79,6 @@ def test_the_steps_lead_to_the_tables_that_a_new_store_has_on_postgresql(tmp_pat
         assert shape(stepped) == shape(made)
     store.close()
     other.close()
-
-
-def test_there_is_a_step_for_each_version():
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", "databroker_like:store/migrations")
-    config.set_main_option("path_separator", "os")
-    steps = [step.revision for step in ScriptDirectory.from_config(config).walk_revisions()]
-    assert tuple(reversed(steps)) == VERSIONS
-    assert VERSIONS[-1] == HEAD
 
 
 def test_an_older_store_says_what_to_do_before_it_is_read_or_written(store):
