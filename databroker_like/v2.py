@@ -17,11 +17,13 @@ from databroker_like.core._intake import CatalogBase, refuse_shell
 from databroker_like.core._lookup import both, find_uid
 from databroker_like.core._root_map import absolute_root_map
 from databroker_like.core._run import BlueskyRun
+from databroker_like.core._shown_catalog import ShownCatalog
 from databroker_like.core._sink import RunSink
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import (
     AmbiguousKey,
     Invalid,
+    InvalidQuery,
     NotFound,
     NotOffered,
     OutOfRange,
@@ -29,18 +31,15 @@ from databroker_like.errors import (
     listed,
     nearest,
 )
-from databroker_like.queries import Everything, In, Node, Text, parse
-from databroker_like.show._catalog import CatalogSummary, RunRow, catalog_html, catalog_text
+from databroker_like.queries import In, Node, Text, parse
 
 __all__ = ["Broker", "temp"]
 
 # As text, so that opening a catalog does not import it.
 _FILLER = "event_model.Filler"
-_COMPLETED = 100
-_SHOWN = 5
 
 
-class Broker(Amending, CatalogBase):
+class Broker(Amending, ShownCatalog, CatalogBase):
     """A catalog of runs, looked up by uid, by scan_id and by how recent they are.
 
     A driver is a subclass that says where the runs are, by ``_make_collection()``, and, where it also records,
@@ -302,11 +301,18 @@ class Broker(Amending, CatalogBase):
         list of (value, int)
             The most frequent first. A list counts for each of its members; runs that have no such key count as None.
 
+        Raises
+        ------
+        InvalidQuery
+            When the key is no text.
+
         Examples
         --------
         >>> Broker().distinct("plan_name")
         []
         """
+        if not isinstance(key, str) or not key:
+            raise InvalidQuery(f"a key is a string, such as 'plan_name' or 'plan_args.num', not {key!r}")
         return self.collection.distinct(key, self._query)
 
     def filter(self, func: Callable[[BlueskyRun], bool]) -> Broker:
@@ -408,43 +414,6 @@ class Broker(Amending, CatalogBase):
         self._root_map = state["root_map"]
         self._handlers = state["handlers"]
         self.name, self.description = state["named"]
-
-    # -- what people see
-
-    def _newest(self, most: int) -> list[str]:
-        return list(self.collection.find(self._query, newest_first=True, limit=most))
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(uid for uid in self._newest(_COMPLETED) if uid.isidentifier())})
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return self._newest(_COMPLETED)
-
-    def _summary(self) -> CatalogSummary:
-        kind = type(self).__name__
-        query = "" if isinstance(self._query, Everything) else str(self._query.to_mongo())
-        try:
-            count = len(self)
-            newest = tuple(map(_row, self.collection.heads(self._query, newest_first=True, limit=_SHOWN)))
-            problems = self.problems
-            problem = next((f"{what}: {why}" for what, why in problems.items()), "")
-            if len(problems) > 1:
-                problem += f" (and {len(problems) - 1} more)"
-        except Exception as error:  # noqa: BLE001  (a driver is somebody's plugin, and showing a catalog never fails)
-            return CatalogSummary(kind, self.name, None, query=query, problem=f"{type(error).__name__}: {error}")
-        return CatalogSummary(kind, self.name, count, newest, query, problem)
-
-    def __repr__(self) -> str:
-        return catalog_text(self._summary())
-
-    def _repr_html_(self) -> str:
-        return catalog_html(self._summary())
-
-
-def _row(head: Head) -> RunRow:
-    uid, start, stop = head
-    status = None if stop is None else stop.get("exit_status", "ended")
-    return RunRow(uid, start.get("scan_id"), start.get("plan_name"), start.get("time"), status)
 
 
 class _Entries(Mapping[str, Any]):
