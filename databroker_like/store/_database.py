@@ -51,9 +51,10 @@ class Database:
         self._process = -1
         self._only_reads = read_only
         self._as_it_was: tuple[int, int] | None = None
+        self._forgotten: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_engine": None, "_process": -1}
+        return {**self.__dict__, "_engine": None, "_process": -1, "_as_it_was": None, "_forgotten": None}
 
     def __repr__(self) -> str:
         return f"Database({self.shown!r})"
@@ -86,7 +87,7 @@ class Database:
                 self._engine.dispose(close=False)  # the connections are those of the parent process
             self._engine, self._process = self._make_engine(), os.getpid()
             # A catalog that is forgotten keeps no connection open.
-            weakref.finalize(self, _dispose, self._engine, self._process)
+            self._forgotten = weakref.finalize(self, _dispose, self._engine, self._process)
         return self._engine
 
     @contextlib.contextmanager
@@ -146,10 +147,28 @@ class Database:
         else:
             connection.exec_driver_sql(f"SET synchronous_commit={'on' if level == 'FULL' else 'off'}")
 
+    def is_there(self) -> bool:
+        """Whether there is a file of an SQLite database.
+
+        Raises
+        ------
+        NotWritable
+            When that cannot be found out, because its folder is closed to this user, or is no folder.
+        """
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            folder = os.path.dirname(self.path)
+            raise NotWritable(f"the store {folder} cannot be looked at: {error.strerror or error}") from error
+        return True
+
     def close(self) -> None:
         """Close all connections; it may be used again."""
         if self._engine is not None and self._process == os.getpid():
             self._engine.dispose()
+            self._forgotten.detach()
         self._engine, self._as_it_was = None, None
 
     # -- connecting

@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from databroker_like.store import _growth
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
 from tests.store.conftest import as_page, make_event, make_run, recorded
@@ -42,6 +46,34 @@ def test_two_that_send_the_same_in_turns_record_it_once(store, two, turns):
             send(sink, docs[begin : begin + turns])
     assert recorded(store, "a") == docs
     assert store.check() == []
+
+
+@settings(max_examples=40)
+@given(
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=12),
+    turns=st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=30),
+)
+def test_two_that_send_the_same_in_any_order_of_turns_record_it_once(sizes, turns):
+    """Each is at its own place among the documents; events come one by one (0) or in pages of so many."""
+    docs, number = make_run("a", 0, stop=False), 0
+    for size in sizes:
+        events = [make_event("a", number + n + 1) for n in range(max(1, size))]
+        number += len(events)
+        docs.append(("event_page", as_page(events)) if size else ("event", events[0]))
+    docs.append(make_run("a", 1)[-1])
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for name, value in (("EVENTS_AT_MOST", 3), ("ROWS_TO_A_FILE", 9), ("SMALLEST_FILE", 1000)):
+            patch.setattr(_growth, name, value)
+        stores = [Store(folder), Store(folder)]
+        sinks, at = [StoreSink(store) for store in stores], [0, 0]
+        for who, count in [*turns, (0, len(docs)), (1, len(docs))]:
+            send(sinks[who], docs[at[who] : at[who] + count])
+            at[who] += count
+        assert recorded(stores[0], "a") == docs
+        assert stores[0].check() == []
+        for sink, store in zip(sinks, stores, strict=True):
+            sink.close()
+            store.close()
 
 
 def test_one_that_was_left_behind_adds_after_the_columns_the_other_made(store, two):
