@@ -11,7 +11,7 @@ from typing import Any
 from databroker_like.core._collection import RunCollection
 from databroker_like.core._lookup import both
 from databroker_like.core._sink import RunSink
-from databroker_like.errors import Invalid, NoSuchRun, listed
+from databroker_like.errors import Invalid, NoSuchRun, WrongType, listed
 from databroker_like.queries import Everything, Lte
 from databroker_like.store._collection import StoreCollection
 from databroker_like.store._recording import StoreSink
@@ -84,7 +84,9 @@ class BlueskyEmbeddedCatalog(Broker):
         transforms: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        folder = os.fspath(path).removeprefix("file://")
+        folder = _folder(path)
+        if not isinstance(read_only, bool):
+            raise WrongType(f"read_only is true or false, not {read_only!r}")
         self.store = Store(
             folder, database=database, data=data, data_options=data_options, fsync=fsync, read_only=read_only
         )
@@ -135,7 +137,9 @@ class BlueskyEmbeddedCatalog(Broker):
         """
         outside = [uid for uid in uids if not isinstance(uid, str) or not self.collection.matches(uid, self._query)]
         if outside:
-            raise NoSuchRun(f"no run of this catalog has the uid {listed(outside)}, and nothing is deleted")
+            odd = not all(isinstance(uid, str) for uid in uids)
+            hint = "; uids are handed in one by one: catalog.delete(*uids)" if odd else ""
+            raise NoSuchRun(f"no run of this catalog has the uid {listed(outside)}, and nothing is deleted{hint}")
         self.store.delete(uids, unfinished=unfinished)
 
     def delete_all(
@@ -161,6 +165,8 @@ class BlueskyEmbeddedCatalog(Broker):
         ------
         Invalid
             When it is all runs of the catalog, without a search and without ``older_than``.
+        WrongType
+            When ``older_than`` is no `datetime.timedelta`.
         NotWritable
             When the store cannot be written to; some of the runs may be deleted.
 
@@ -173,6 +179,8 @@ class BlueskyEmbeddedCatalog(Broker):
         """
         query = self._query
         if older_than is not None:
+            if not isinstance(older_than, timedelta):
+                raise WrongType(f"older_than is a span of time, such as timedelta(days=365), not {older_than!r}")
             query = both(query, Lte("time", time.time() - older_than.total_seconds()))
         if isinstance(query, Everything):
             raise Invalid(
@@ -189,3 +197,16 @@ class BlueskyEmbeddedCatalog(Broker):
         self.store.close()
 
     _close = close
+
+
+def _folder(path: Any) -> str:
+    """The folder that a path names; a URL of another place is no folder, though a folder could be made of its name."""
+    if not isinstance(path, str | os.PathLike):
+        raise WrongType(f"the path of a store is that of a folder, not {path!r}")
+    folder = os.fspath(path).removeprefix("file://")
+    if "://" in folder:
+        raise Invalid(
+            f"{folder!r} is no folder on a local disk, which a store is; a database on a server and data files in an "
+            "object store are given as database='postgresql+psycopg://...' and data='s3://...'"
+        )
+    return folder

@@ -62,7 +62,7 @@ class Store:
     Raises
     ------
     Invalid
-        When ``fsync`` is none of these.
+        When ``fsync`` is none of these, or ``database`` no PostgreSQL database.
 
     Examples
     --------
@@ -89,6 +89,13 @@ class Store:
         self.path = os.path.abspath(os.path.expanduser(os.fspath(path))) if path else ""
         if not self.path and not (database and data):
             raise Invalid("a store is a folder; give its path, or both 'database' and 'data'")
+        if database is not None and not str(database).startswith(
+            ("postgresql://", "postgresql+psycopg://", "sqlite:///")
+        ):
+            raise Invalid(
+                f"a store cannot be in the database {Database(str(database)).shown!r}; it is one of PostgreSQL, "
+                "written as 'postgresql+psycopg://user@host/name'"
+            )
         self.fsync = fsync
         url = database if database is not None else f"sqlite:///{self.path}/store.db"
         self.database = Database(url, timeout=timeout, read_only=read_only)
@@ -113,7 +120,7 @@ class Store:
         """The version of its tables; None when there are none."""
         from sqlalchemy import text
 
-        if self.database.is_sqlite and not os.path.exists(self.database.path):
+        if self.database.is_sqlite and not self.database.is_there():
             return None
         there = (
             "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
@@ -221,6 +228,7 @@ class Store:
         with self.database.write(synchronous="FULL") as connection:
             if not self.database.is_sqlite:  # two processes may come here at once; SQLite lets one of them in
                 connection.execute(text("SELECT pg_advisory_xact_lock(7208210)"))
+            self._refuse_strange(connection)
             tables.metadata.create_all(connection)
             connection.execute(text(_VERSION_TABLE))
             if connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one():
@@ -228,6 +236,20 @@ class Store:
             else:
                 connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
                 yield connection
+
+    def _refuse_strange(self, connection: Connection) -> None:
+        """Another program's database is left alone; one on a server is shared, and has its tables by schema."""
+        from sqlalchemy import text
+
+        if not self.database.is_sqlite:
+            return
+        found = set(connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars())
+        strange = sorted(name for name in found if not name.startswith("sqlite_"))
+        if strange and "alembic_version" not in found:
+            raise InvalidFile(
+                f"{self.database.path} is a database of something else, with the tables {listed(strange)}; "
+                "choose another folder for the store"
+            )
 
     # -- upkeep
 

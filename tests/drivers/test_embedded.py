@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import pickle
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy
 import pytest
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import Conflict, Invalid, InvalidDocument, NotWritable
+from databroker_like.errors import Conflict, Invalid, InvalidDocument, InvalidFile, NoSuchRun, NotWritable, WrongType
 from databroker_like.store import _growth as growth
 from databroker_like.testing import _runs as samples
 
@@ -232,3 +234,50 @@ def test_nothing_is_made_of_a_store_that_is_not_there_and_only_read(tmp_path: Pa
         record(catalog, samples.scalars())
     assert len(catalog) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ({"path": "s3://bucket/runs"}, Invalid, "no folder on a local disk.*data='s3://"),
+        ({"path": 5}, WrongType, "that of a folder, not 5"),
+        ({"path": None}, WrongType, "that of a folder, not None"),
+        ({"read_only": "no"}, WrongType, "read_only is true or false, not 'no'"),
+        ({"database": "postgres://me:secret@host/runs"}, Invalid, r"me:\*\*\*@host.*'postgresql\+psycopg://"),
+        ({"database": "mysql://host/runs"}, Invalid, r"mysql://host/runs'.*'postgresql\+psycopg://"),
+        ({"database": "runs"}, Invalid, r"'runs'.*'postgresql\+psycopg://"),
+    ],
+)
+def test_what_cannot_be_a_store_is_told_when_the_catalog_is_made(given: Any, error: Any, told: str, tmp_path) -> None:
+    with pytest.raises(error, match=told) as raised:
+        BlueskyEmbeddedCatalog(**{"path": tmp_path / "store", **given})
+    assert "secret" not in str(raised.value)
+
+
+def test_a_store_that_would_be_in_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no folder")
+    catalog = BlueskyEmbeddedCatalog(tmp_path / "notes")
+    with pytest.raises(NotWritable, match="notes cannot be looked at: Not a directory"):
+        len(catalog)
+    assert "Not a directory" in repr(catalog)
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as other, other:
+        other.execute("CREATE TABLE photos (name)")
+    catalog = BlueskyEmbeddedCatalog(tmp_path)
+    assert len(catalog) == 0
+    with pytest.raises(InvalidFile, match=r"something else, with the tables 'photos'; choose another folder"):
+        record(catalog, samples.scalars())
+    catalog.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("photos",)]
+
+
+def test_a_slip_in_deleting_is_told(catalog: BlueskyEmbeddedCatalog) -> None:
+    record(catalog, samples.scalars(uid="one"))
+    with pytest.raises(NoSuchRun, match=r"catalog.delete\(\*uids\)"):
+        catalog.delete(["one"])  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match=r"timedelta\(days=365\), not 365"):
+        catalog.delete_all(older_than=365)  # type: ignore[arg-type]
+    assert list(catalog) == ["one"]
