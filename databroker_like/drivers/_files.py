@@ -29,6 +29,8 @@ Doc = Mapping[str, Any]
 
 #: With fewer files than this, asking each is fast enough.
 _WATCHED_FROM = 200
+#: An empty file is no reason to warn before it is so old: its recorder may be about to write.
+_BEGINS_WITHIN_NS = 10_000_000_000
 
 
 class FileCollection(RunCollection):
@@ -116,7 +118,9 @@ class FileCollection(RunCollection):
     def _look(self, folder: str, name: str, sign: tuple[int, ...], now: int) -> Entry:
         path = os.path.join(folder, name)
         outline = self.format.outline(path, sign[0])
-        if outline.problem:
+        # A recorder makes a file before it writes the first document into it.
+        begins = sign[0] == 0 and now - sign[1] < _BEGINS_WITHIN_NS
+        if outline.problem and not begins:
             self._warn(path, outline.problem)
         return Entry.of(folder, name, sign, outline, now)
 

@@ -210,6 +210,7 @@ def test_a_broken_file_is_listed_with_the_reason_and_spoils_nothing_else(tmp_pat
     write_lines(tmp_path / "good.jsonl", _run("good"))
     bad = tmp_path / "bad.jsonl"
     bad.write_bytes(content)
+    os.utime(bad, (1.6e9, 1.6e9))
     catalog = _catalog(tmp_path)
     with pytest.warns(UserWarning, match="bad.jsonl") as warned:
         assert list(catalog) == ["good"]
@@ -220,6 +221,17 @@ def test_a_broken_file_is_listed_with_the_reason_and_spoils_nothing_else(tmp_pat
     assert len(catalog["good"]["primary"].read()["time"]) == 2
     write_lines(bad, _run("mended", 5))
     assert list(catalog) == ["good", "mended"]
+    assert catalog.problems == {}
+
+
+def test_a_file_that_a_recorder_has_just_made_is_not_warned_of(tmp_path, write_lines):
+    begun = tmp_path / "begun.jsonl"
+    begun.touch()
+    catalog = _catalog(tmp_path)
+    assert list(catalog) == []
+    assert catalog.problems == {str(begun): "empty"}
+    write_lines(begun, _run("begun"))
+    assert list(catalog) == ["begun"]
     assert catalog.problems == {}
 
 
