@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
+from operator import getitem
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +52,9 @@ class Header:
     ('scan', 'scan', {}, [])
     """
 
+    _open: Callable[[], Any]
+
     def __init__(self, datasource: Any, db: Any = None) -> None:
-        self._open: Callable[[], Any] = lambda: datasource
         self._source: Any = datasource
         self._start: Doc = datasource.metadata["start"]
         self._stop: Doc | None = datasource.metadata["stop"]
@@ -75,7 +78,7 @@ class Header:
         Header
         """
         header = cls.__new__(cls)
-        header._open = lambda: catalog[uid]
+        header._open = partial(getitem, catalog, uid)
         header._source = header._ext = None
         transforms = catalog._transforms
         header._start = apply_transform(transforms, "start", start)

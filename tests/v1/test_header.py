@@ -15,6 +15,7 @@ from IPython.lib.pretty import pretty
 
 from databroker_like import ALL, v1
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
+from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.errors import NoSuchStream, NotMutable
 from databroker_like.testing import _runs as samples
 from databroker_like.utils import DeprecatedDoct
@@ -258,3 +259,13 @@ def test_a_header_that_cannot_be_read_any_more_is_shown_with_the_reason(tmp_path
         file.unlink()
     assert "aaaa" in header._repr_html_()
     assert "aaaa" in pretty(header)
+
+
+def test_a_header_pickles_whether_it_was_looked_up_or_found(tmp_path) -> None:
+    db = BlueskyJSONLCatalog(str(tmp_path / "*.jsonl")).v1
+    for name, doc in samples.scalars():
+        db.insert(name, doc)
+    for header in (db[-1], next(iter(db()))):
+        again = pickle.loads(pickle.dumps(header))
+        assert again.start == header.start
+        assert again.table()["motor"].tolist() == header.table()["motor"].tolist()
