@@ -15,12 +15,10 @@ from databroker_like.drivers._mongo_run import plain
 from databroker_like.drivers._mongo_server import MongoServer
 from databroker_like.errors import Conflict
 
-__all__ = ["FSYNC", "Writer"]
+__all__ = ["Writer"]
 
 Doc = Mapping[str, Any]
 
-#: When what was written is also forced to the disk of the server.
-FSYNC = ("never", "stop", "event")
 _DUPLICATE = 11000
 _AT_ONCE = 1_000
 _STREAMS_KNOWN = 10_000
@@ -61,7 +59,7 @@ class Writer:
     server, assets : MongoServer
         The database of metadata and events, and that of resources and datums.
     fsync : str
-        One of `FSYNC`.
+        ``"never"``, ``"stop"`` or ``"event"``.
     """
 
     def __init__(self, server: MongoServer, assets: MongoServer, fsync: str) -> None:

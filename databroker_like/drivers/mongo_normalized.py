@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from databroker_like.core._sink import RunSink
+from databroker_like.core._sink import RunSink, checked_fsync
 from databroker_like.drivers._mongo_catalog import MongoCatalog, checked_find_kwargs
 from databroker_like.drivers._mongo_indexes import ASSETS, NORMALIZED, Index
 from databroker_like.drivers._mongo_normalized import NormalizedCollection
 from databroker_like.drivers._mongo_server import MongoServer
 from databroker_like.drivers._mongo_sink import NormalizedSink
-from databroker_like.drivers._mongo_writing import FSYNC
-from databroker_like.errors import Invalid, listed
 
 __all__ = ["BlueskyMongoCatalog"]
 
@@ -76,9 +74,7 @@ class BlueskyMongoCatalog(MongoCatalog):
     ) -> None:
         self._metadatastore, self._asset_registry = self._servers(metadatastore_db, asset_registry_db)
         self._find_kwargs = checked_find_kwargs(find_kwargs)
-        if fsync not in FSYNC:
-            raise Invalid(f"fsync is one of {listed(FSYNC)}, not {fsync!r}")
-        self._fsync = fsync
+        self._fsync = checked_fsync(fsync)
         super().__init__(
             handler_registry=handler_registry,
             root_map=root_map,

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.errors import Invalid, InvalidFile, NotWritable, listed, nearest
+from databroker_like.core._sink import checked_fsync
+from databroker_like.errors import Invalid, InvalidFile, NotWritable, listed
 from databroker_like.store import _schema as tables
 from databroker_like.store._backup import BackedUp, backup, restore
 from databroker_like.store._check import Problem, check
@@ -25,10 +26,8 @@ from databroker_like.store._versions import HEAD, VERSIONS
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["FSYNC", "Store"]
+__all__ = ["Store"]
 
-#: When what was recorded is also forced to the disk, against a power cut.
-FSYNC = ("never", "stop", "event")
 
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS alembic_version "
@@ -83,9 +82,6 @@ class Store:
         timeout: float = 20.0,
         read_only: bool = False,
     ) -> None:
-        if fsync not in FSYNC:
-            near = listed(nearest(fsync, FSYNC) or FSYNC)
-            raise Invalid(f"fsync={fsync!r} is not a time to force documents to the disk; nearest: {near}")
         self.path = os.path.abspath(os.path.expanduser(os.fspath(path))) if path else ""
         if not self.path and not (database and data):
             raise Invalid("a store is a folder; give its path, or both 'database' and 'data'")
@@ -96,7 +92,7 @@ class Store:
                 f"a store cannot be in the database {Database(str(database)).shown!r}; it is one of PostgreSQL, "
                 "written as 'postgresql+psycopg://user@host/name'"
             )
-        self.fsync = fsync
+        self.fsync = checked_fsync(fsync)
         url = database if database is not None else f"sqlite:///{self.path}/store.db"
         self.database = Database(url, timeout=timeout, read_only=read_only)
         self.files = DataFiles(os.fspath(data) if data is not None else f"{self.path}/data", data_options)
