@@ -105,13 +105,20 @@ def die_after(steps: int) -> Callable[[], None]:
 class Campaign:
     """Kills, and what came of them."""
 
-    def __init__(self, folder: str, seed: int, kills: int) -> None:
+    def __init__(self, folder: str, seed: int, kills: int, database: str | None = None) -> None:
         self.folder = Path(folder)
+        self.database = database
         self.random = random.Random(seed)
         self.wanted = kills
         self.killed = self.finished = self.acknowledged = 0
         self.problems: list[str] = []
         self.longest = 0.1
+
+    def store(self, number: int, **options: str) -> Store:
+        """One of several in the folder; in a database on a server, the one in it."""
+        if self.database is not None:
+            return Store(database=self.database, data=self.folder / "data", **options)
+        return Store(self.folder / f"store{number}", **options)
 
     def go_on(self) -> bool:
         return self.killed < self.wanted and not self.problems
@@ -146,15 +153,15 @@ def recording(campaign: Campaign) -> None:
     """A run is recorded until it is killed, and the next child sends it anew from where all was acknowledged."""
     number = 0
     while campaign.go_on():
-        store = Store(campaign.folder / f"store{number // 4}")
+        store = campaign.store(number // 4)
         docs = _documents(campaign, f"run{number}")
-        number += 1
+        place, number = number // 4, number + 1
         sure = 0
         while sure < len(docs) and campaign.go_on():
             begin = campaign.random.choice([0, sure, max(0, sure - 7)])
 
             fsync = campaign.random.choice(["never", "stop", "event"])
-            send = partial(_send, Store(store.path, fsync=fsync), docs, begin)
+            send = partial(_send, campaign.store(place, fsync=fsync), docs, begin)
             said = campaign.run(send, most_steps=6 * (len(docs) - begin))
             sure = max([sure, *(place + 1 for place in said)])
             if not sure:
@@ -322,10 +329,10 @@ def warm_up(folder: Path) -> None:
 SCENARIOS = {work.__name__: work for work in (recording, deleting, vacuuming, backing_up, upgrading)}
 
 
-def main(scenario: str, folder: str, seed: str, kills: str) -> None:
+def main(scenario: str, folder: str, seed: str, kills: str, database: str | None = None) -> None:
     warnings.simplefilter("error")
     small()
-    campaign = Campaign(folder, int(seed), int(kills))
+    campaign = Campaign(folder, int(seed), int(kills), database)
     warm_up(campaign.folder)
     SCENARIOS[scenario](campaign)
     about = ("killed", "finished", "acknowledged", "problems")

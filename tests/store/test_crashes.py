@@ -22,12 +22,18 @@ def folder(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scenario", "kills"),
-    [("recording", 160), ("deleting", 20), ("vacuuming", 15), ("backing_up", 20), ("upgrading", 20)],
-)
+@pytest.mark.parametrize(("scenario", "kills"), KILLS.items())
 def test_killed_at_any_moment(scenario, kills, folder, worker_seed):
-    command = [sys.executable, "-m", "tests.store.crashing", scenario, folder, str(worker_seed), str(kills)]
+    campaign(scenario, kills, folder, worker_seed)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_while_recording_to_a_server(postgresql, folder, worker_seed):
+    campaign("recording", 30, folder, worker_seed, postgresql())
+
+
+def campaign(scenario, kills, folder, worker_seed, *database):
+    command = [sys.executable, "-m", "tests.store.crashing", scenario, folder, str(worker_seed), str(kills), *database]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
     assert not done.returncode, done.stderr
     assert not done.stderr
