@@ -12,7 +12,7 @@ from databroker_like.core._belonging import belongs_to, named
 from databroker_like.core._columns import scalars
 from databroker_like.core._identity import same
 from databroker_like.core._validation import validate
-from databroker_like.errors import Conflict, InvalidDocument, Unreachable, listed
+from databroker_like.errors import Conflict, InvalidDocument, NotWritable, Unreachable, listed
 from databroker_like.store import _schema as tables
 from databroker_like.store._database import Overtaken
 from databroker_like.store._growth import INSERT_EVENT, insert_event, insert_page, seal
@@ -61,12 +61,15 @@ class StoreSink:
                     self._take(name, doc)
                 except OverflowError as error:
                     raise InvalidDocument(f"{named(name, doc)} cannot be stored: {error}") from error
-                except _again():
+                except _again() as error:
                     # Another process recorded into the same run: what is known of it is not so any more.
                     self._runs.renew()
+                    lost = error
                 else:
                     return
-            self._take(name, doc)
+            raise NotWritable(
+                f"{named(name, doc)} is not recorded: other processes were quicker {_TRIES} times; insert it again"
+            ) from lost
 
     def close(self) -> None:
         """Release the connections; runs without a stop document stay readable as they are."""
