@@ -45,9 +45,9 @@ def copy(
 
     Parameters
     ----------
-    source : Broker, BlueskyRun, or list of BlueskyRun
+    source : v2.Broker, BlueskyRun, or list of BlueskyRun
         Transforms of the catalog are not applied.
-    dest : Broker
+    dest : v2.Broker
         A catalog that records.
     query : dict or query, optional
         Only the runs of the catalog that match.

@@ -65,7 +65,7 @@ def pack(
 
     Parameters
     ----------
-    source : Broker, BlueskyRun, or list of BlueskyRun
+    source : v2.Broker, BlueskyRun, or list of BlueskyRun
     folder : path
         Where the pack goes; made when it is not there.
     format : {"msgpack", "jsonl"}

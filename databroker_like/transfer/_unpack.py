@@ -45,7 +45,7 @@ def unpack(
         The pack.
     name : str, optional
         The name of the catalog it becomes.
-    into : Broker, optional
+    into : v2.Broker, optional
         The catalog its runs are copied into.
     catalog_dir : path, optional
         Where the catalog file of the name goes; by default the user's folder of intake catalogs.
