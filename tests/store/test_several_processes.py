@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from databroker_like.errors import NotWritable
 from databroker_like.store import _growth
+from databroker_like.store._database import Overtaken
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
 from tests.store.conftest import as_page, make_event, make_run, recorded
@@ -119,4 +121,24 @@ def test_a_different_document_is_refused_whoever_sent_the_first(store, two):
     other["data"]["x"] = 99.0
     with pytest.raises(ValueError, match=r"seq_num 2.*already|already"):
         second.insert("event", other)
+    assert recorded(store, "a") == docs
+
+
+def test_a_place_that_others_take_again_and_again_is_told_in_the_end(store, two, monkeypatch):
+    """It is no endless loop, and not the database's own error."""
+    first, second = two
+    docs = make_run("a", 3)
+    send(first, docs[:2])
+    taken = []
+
+    def take(name, doc):
+        taken.append(doc)
+        raise Overtaken("always")
+
+    monkeypatch.setattr(second, "_take", take)
+    with pytest.raises(NotWritable, match=r"event .* is not recorded: other processes were quicker .*insert it again"):
+        second.insert(*docs[2])
+    assert 2 < len(taken) < 100
+    monkeypatch.undo()
+    send(second, docs[2:])
     assert recorded(store, "a") == docs
