@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["belongs_to", "named"]
+from databroker_like.errors import InvalidDocument, listed
+
+__all__ = ["belongs_nowhere", "belongs_to", "named"]
 
 Doc = Mapping[str, Any]
 
@@ -39,6 +41,31 @@ def belongs_to(name: str, doc: Doc) -> tuple[str, str]:
     if "run_start" in doc:
         return "run", doc["run_start"]
     return "the only run", ""
+
+
+def belongs_nowhere(name: str, doc: Doc, kind: str, uid: str, known: Iterable[str]) -> InvalidDocument:
+    """The error of a document whose run is not known.
+
+    Parameters
+    ----------
+    name : str
+    doc : mapping
+    kind, uid : str
+        From `belongs_to`.
+    known : iterable of str
+        The runs that are being recorded.
+
+    Examples
+    --------
+    >>> print(belongs_nowhere("event", {"uid": "e"}, "descriptor", "d", ["a"]))
+    event 'e' belongs to descriptor 'd', which is in no run that is being recorded; these are: 'a'. Insert ...
+    """
+    said = f"belongs to {kind} {uid!r}, which is in no run that is being recorded"
+    if kind == "the only run":
+        said = "does not say its run ('run_start'), and there is not just one that is being recorded"
+    return InvalidDocument(
+        f"{named(name, doc)} {said}; these are: {listed(known)}. Insert the documents of a run in order, from its start"
+    )
 
 
 def named(name: str, doc: Doc) -> str:

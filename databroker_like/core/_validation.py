@@ -48,16 +48,18 @@ def validate(name: str, doc: Mapping[str, Any]) -> None:
         return
     except ValueError:
         # jsonschema-rs knows neither numpy nor NaN: what it says of such a document is not the last word.
-        plain = _plain(doc)
+        plain = _plain(doc) if isinstance(doc, Mapping) else None
     # Raised outside of the handlers: jsonschema-rs' error does not pickle, and as the cause or context of ours it
     # would keep ours from travelling between processes.
+    if not isinstance(doc, Mapping):
+        raise InvalidDocument(f"the {name} document {doc!r:.100} is not valid: it is no dictionary")
     problem = _problem(name, doc, plain)
     if problem is not None:
         raise problem
 
 
 def check_columns(name: str, doc: Mapping[str, Any]) -> None:
-    """Check what no schema can say: the columns of a page are of one length.
+    """Check what no schema can say: the columns of a page are of one length, and a run begins at some time.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def check_columns(name: str, doc: Mapping[str, Any]) -> None:
     databroker_like.errors.InvalidDocument: the datum_page document 'r/0' to 'r/1' is not valid at ... 1 values ...
     """
     if name not in _COLUMNS:
+        if name == "start" and not _is_finite(doc["time"]):  # runs are in the order of their times
+            raise _invalid(name, doc, ["time"], f"{doc['time']!r:.40} is no time of a run")
         return
     names, groups = _COLUMNS[name]
     rows = _length(doc[names[0]])
@@ -92,6 +96,13 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "event_page": (("uid", "seq_num", "time"), ("data", "timestamps", "filled")),
     "datum_page": (("datum_id",), ("datum_kwargs",)),
 }
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _length(column: Any) -> int:

@@ -38,6 +38,8 @@ def encoded(name: str, doc: Doc) -> Encoded:
     """A document with its arrays as lists; an error when a MongoDB cannot hold it."""
     import bson
 
+    if "_id" in doc:  # it would be left out when the document is read
+        raise InvalidDocument(f"{named(name, doc)} cannot be kept in a MongoDB, which has a key '_id' of its own")
     object_id = bson.ObjectId()
     try:
         raw = bson.encode({"_id": object_id, **doc}, check_keys=True, codec_options=_encoder())

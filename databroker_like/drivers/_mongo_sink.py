@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from databroker_like import registry
-from databroker_like.core._belonging import belongs_to, named
+from databroker_like.core._belonging import belongs_nowhere, belongs_to, named
 from databroker_like.core._pages import unpack_datum_page, unpack_event_page
 from databroker_like.core._validation import check_columns, validate
 from databroker_like.drivers._mongo_encoding import encoded
 from databroker_like.drivers._mongo_server import MongoServer
 from databroker_like.drivers._mongo_writing import Writer
-from databroker_like.errors import InvalidDocument, listed
+from databroker_like.errors import InvalidDocument
 
 __all__ = ["NormalizedSink"]
 
@@ -110,10 +110,7 @@ class NormalizedSink:
                 if run is not None:
                     self._know((kind, uid), run)
         if run is None:
-            raise InvalidDocument(
-                f"{named(name, doc)} belongs to {kind} {uid!r}, which is in no run that is being recorded; "
-                f"these are: {listed(self._open)}. Insert the documents of a run in order, from its start"
-            )
+            raise belongs_nowhere(name, doc, kind, uid, self._open)
         return run, kind != "the only run"
 
     def _told_before(self, name: str, doc: Doc) -> str | None:

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from databroker_like.core._belonging import belongs_to, named
+from databroker_like.core._belonging import belongs_nowhere, belongs_to
 from databroker_like.core._validation import check_columns, validate
 from databroker_like.drivers._open_run import Log, OpenRun
-from databroker_like.errors import InvalidDocument, listed
 
 __all__ = ["Logs", "Recorder"]
 
@@ -93,10 +92,7 @@ class Recorder:
         else:
             run = self._owner((kind, uid))
         if run is None:
-            raise InvalidDocument(
-                f"{named(name, doc)} belongs to {kind} {uid!r}, which is in no run that is being recorded; "
-                f"these are: {listed(self._open)}. Insert the documents of a run in order, from its start"
-            )
+            raise belongs_nowhere(name, doc, kind, uid, self._open)
         return run
 
     def _owner(self, key: tuple[str, str]) -> OpenRun | None:

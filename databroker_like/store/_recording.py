@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.codecs import decode, encode
-from databroker_like.core._belonging import belongs_to, named
+from databroker_like.core._belonging import belongs_nowhere, belongs_to, named
 from databroker_like.core._columns import scalars
 from databroker_like.core._identity import same
-from databroker_like.core._validation import validate
-from databroker_like.errors import Conflict, InvalidDocument, NotWritable, Unreachable, listed
+from databroker_like.core._validation import check_columns, validate
+from databroker_like.errors import Conflict, InvalidDocument, NotWritable, Unreachable
 from databroker_like.store import _schema as tables
 from databroker_like.store._database import Overtaken
 from databroker_like.store._growth import INSERT_EVENT, insert_event, insert_page, seal
@@ -107,6 +107,7 @@ class StoreSink:
             if self._compare(run, "start", uid, doc):
                 return
             self._runs.forget()  # it was deleted meanwhile
+        check_columns("start", doc)
         body, time = encode(doc), float(doc["time"])
         with self._write() as connection:
             run_id = connection.execute(
@@ -232,7 +233,7 @@ class StoreSink:
         uid = doc["descriptor"]
         tail = self._runs.tail(uid)
         if tail is None:
-            raise _belongs_nowhere(name, doc, "descriptor", uid, self._runs.uids)
+            raise belongs_nowhere(name, doc, "descriptor", uid, self._runs.uids())
         return tail
 
     def _run_of(self, name: str, doc: Doc) -> OpenRun:
@@ -244,7 +245,7 @@ class StoreSink:
         else:
             run = self._runs.owner(kind, uid)
         if run is None:
-            raise _belongs_nowhere(name, doc, kind, uid, self._runs.uids)
+            raise belongs_nowhere(name, doc, kind, uid, self._runs.uids())
         return run
 
     def _compare(self, run: OpenRun, name: str, uid: str, doc: Doc) -> bool:
@@ -282,13 +283,6 @@ class StoreSink:
 def _datum_kwargs(name: str, doc: Doc, row: int) -> dict[str, Any]:
     kwargs = doc["datum_kwargs"]
     return dict(kwargs) if name == "datum" else {key: scalars(column)[row] for key, column in kwargs.items()}
-
-
-def _belongs_nowhere(name: str, doc: Doc, kind: str, uid: str, known: Callable[[], list[str]]) -> InvalidDocument:
-    return InvalidDocument(
-        f"{named(name, doc)} belongs to {kind} {uid!r}, which is in no run that is being recorded; "
-        f"these are: {listed(known())}. Insert the documents of a run in order, from its start"
-    )
 
 
 def _again() -> tuple[type[Exception], ...]:
