@@ -152,6 +152,12 @@ def arrange(parts: Sequence[Part], keys: Mapping[str, Doc], *, field: str = "dat
     for key, data_key in keys.items():
         if not any(key in part.columns for part in parts):
             continue
+        if key == "time" and times is not None:
+            tell(
+                f"{where + ': ' if where else ''}the data key 'time' is left out: the times of the events have that "
+                "name in a Dataset; run.documents() has its values (exclude=['time'] reads without this warning)"
+            )
+            continue
         column = _joined(key, parts, order)
         shape = tuple(column.shape[1:])
         if field == "data":
