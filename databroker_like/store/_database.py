@@ -51,10 +51,11 @@ class Database:
         self._process = -1
         self._only_reads = read_only
         self._as_it_was: tuple[int, int] | None = None
+        self._file: tuple[int, int] | None = None
         self._forgotten: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_engine": None, "_process": -1, "_as_it_was": None, "_forgotten": None}
+        return {**self.__dict__, "_engine": None, "_process": -1, "_as_it_was": None, "_file": None, "_forgotten": None}
 
     def __repr__(self) -> str:
         return f"Database({self.shown!r})"
@@ -82,6 +83,8 @@ class Database:
         """The SQLAlchemy engine of this process."""
         if self._as_it_was is not None and self._as_it_was != self._now():
             self.close()  # somebody writes by now
+        if self._file is not None and self._file != self.file:
+            self.close()  # it was deleted, or another one put in its place: what is open is nobody's
         if self._engine is None or self._process != os.getpid():
             if self._engine is not None:
                 self._engine.dispose(close=False)  # the connections are those of the parent process
@@ -89,6 +92,17 @@ class Database:
             # A catalog that is forgotten keeps no connection open.
             self._forgotten = weakref.finalize(self, _dispose, self._engine, self._process)
         return self._engine
+
+    @property
+    def file(self) -> tuple[int, int] | None:
+        """Which file the database is now; None when there is none, and for a server."""
+        if not self.is_sqlite:
+            return None
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -169,7 +183,7 @@ class Database:
         if self._engine is not None and self._process == os.getpid():
             self._engine.dispose()
             self._forgotten.detach()
-        self._engine, self._as_it_was = None, None
+        self._engine = self._as_it_was = self._file = None
 
     # -- connecting
 
@@ -193,9 +207,11 @@ class Database:
             check_same_thread=False,
             isolation_level=None,
         )
-        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+        # Without a limit: a catalog that is iterated over keeps a connection until the end.
+        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
         event.listen(engine, "connect", _prepare_to_read if self._only_reads else _prepare_to_write)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "connect", partial(_remember_file, weakref.ref(self)))
         return engine
 
     def _sqlite_uri(self) -> str:
@@ -235,6 +251,11 @@ class Database:
             if isinstance(error, exc.IntegrityError):
                 raise
             raise self._translated(what, error) from error
+        except exc.TimeoutError as error:
+            raise Unreachable(
+                f"all connections of this process to {self.shown} are in use; take what iterates over the catalog to "
+                "its end, or delete it"
+            ) from error
 
     def _translated(self, what: str, error: Any) -> DatabrokerError:
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
@@ -333,8 +354,19 @@ class Single:
         self._connection.close()
 
 
+def _remember_file(of: weakref.ref[Database], connection: Any, record: Any) -> None:
+    database = of()
+    if database is not None and database._file is None:
+        database._file = database.file
+
+
 def _prepare_to_write(connection: Any, record: Any) -> None:
-    _run(connection, f"PRAGMA page_size={_PAGE_SIZE}", "PRAGMA journal_mode=WAL")
+    _run(
+        connection,
+        f"PRAGMA page_size={_PAGE_SIZE}",
+        "PRAGMA journal_mode=WAL",
+        f"PRAGMA wal_autocheckpoint={_LOG_PAGES}",
+    )
     _prepare_to_read(connection, record)
 
 

@@ -48,6 +48,7 @@ class StoreSink:
         self._checked = checked
         self._runs = OpenRuns(store.database)
         self._single: Single | None = None
+        self._file: Any = None
         self._process = os.getpid()
         self._lock = threading.RLock()
 
@@ -59,7 +60,7 @@ class StoreSink:
             for _ in range(_TRIES):
                 try:
                     self._take(name, doc)
-                except OverflowError as error:
+                except (OverflowError, UnicodeEncodeError) as error:  # such numbers, such text, no database takes
                     raise InvalidDocument(f"{named(name, doc)} cannot be stored: {error}") from error
                 except _again() as error:
                     # Another process recorded into the same run: what is known of it is not so any more.
@@ -78,17 +79,22 @@ class StoreSink:
             self._runs.forget()
 
     def _let_go(self) -> None:
-        if self._single is not None:
+        if self._single is not None and self._process == os.getpid():  # a connection does not survive a fork
             self._single.close()
-            self._single = None
+        self._single = None
 
     # -- one document
 
     def _take(self, name: str, doc: Doc) -> None:
-        if name == "event" and self._single is not None:
+        if name == "event" and self._single is not None and self._store.is_as_it_was():
             self._event(doc)
             return
         self._store.prepare()
+        if self._file != (now := self._store.database.file):
+            # Nothing is known of another store, which may be in the place of one that was deleted.
+            self._let_go()
+            self._runs.forget()
+            self._file = now
         if name == "event":
             self._event(doc)
         elif name == "event_page":

@@ -98,6 +98,7 @@ class Store:
         self.files = DataFiles(os.fspath(data) if data is not None else f"{self.path}/data", data_options)
         self._is_ready = self._is_local = False
         self._identity: str | None = None
+        self._file: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return f"Store({self.path or self.database.shown!r})"
@@ -110,7 +111,11 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether there is a store yet."""
-        return self._is_ready or self.version() is not None
+        return self.is_as_it_was() or self.version() is not None
+
+    def is_as_it_was(self) -> bool:
+        """Whether it is the store that it was found to be, neither deleted since nor another one in its place."""
+        return self._is_ready and self._file == self.database.file
 
     def version(self) -> str | None:
         """The version of its tables; None when there are none."""
@@ -136,8 +141,10 @@ class Store:
         InvalidFile
             When its tables are those of another release; the message says what to do.
         """
-        if self._is_ready:
+        if self.is_as_it_was():
             return True
+        self._is_ready, self._identity = False, None
+        self._file = self.database.file
         found = self.version()
         if found is None:
             return False
@@ -169,9 +176,6 @@ class Store:
         NotWritable
             When it cannot be made, or lies on a network file system.
         """
-        if self._is_ready and (not self.database.is_sqlite or os.path.exists(self.database.path)):
-            return
-        self._is_ready, self._identity = False, None
         if not self.check_version():
             self.database.refuse_read_only()
             self._create()

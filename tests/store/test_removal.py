@@ -1,5 +1,6 @@
 """Deleting runs: nothing by a slip, and nothing of them is left."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -7,14 +8,14 @@ from sqlalchemy import func, select
 
 from databroker_like.codecs import encode
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import Invalid, MissingFile, NoSuchDocument, NoSuchRun, NotWritable
+from databroker_like.errors import Invalid, InvalidDocument, MissingFile, NoSuchDocument, NoSuchRun, NotWritable
 from databroker_like.queries import TimeRange
 from databroker_like.store import _schema as tables
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
 from databroker_like.store._stored_run import StoredRun
 from databroker_like.testing import _runs as samples
-from tests.store.conftest import files, harmful, make_run, record, recorded
+from tests.store.conftest import files, harmful, make_event, make_run, record, recorded
 
 OF_RUNS = ("run", "document", "descriptor", "event", "segment", "datum", "datum_id", "term", "revision", "revised")
 
@@ -298,3 +299,55 @@ class TestADeletedRunThatIsStillHeld:
         with pytest.raises(NoSuchRun):
             run.get_run_start()
         assert run.get_event_count("a-d") == 3
+
+
+class TestAStoreThatIsDeletedWhileItIsOpen:
+    """What is acknowledged is there afterwards, and what is read is what is there."""
+
+    @pytest.fixture
+    def catalog(self, tmp_path):
+        made = BlueskyEmbeddedCatalog(tmp_path / "store")
+        self.record(made, make_run("old", 5))
+        assert list(made) == ["old"]
+        yield made
+        made.close()
+
+    def record(self, catalog, documents):
+        for name, doc in documents:
+            catalog.insert(name, doc)
+
+    def test_readers_see_that_it_is_gone(self, catalog, tmp_path):
+        shutil.rmtree(tmp_path / "store")
+        assert len(catalog) == 0
+        assert list(catalog.problems) == [str(tmp_path / "store")]
+        assert not (tmp_path / "store").exists()
+
+    def test_the_next_run_goes_into_a_new_one(self, catalog, tmp_path, small):
+        shutil.rmtree(tmp_path / "store")
+        self.record(catalog, make_run("new", 50, plan="x"))
+        other = BlueskyEmbeddedCatalog(tmp_path / "store")
+        for one in (catalog, other):
+            assert list(one) == list(one.search({"plan": "x"})) == ["new"]
+            assert one["new"]["primary"].read().sizes["time"] == 50
+            assert harmful(one.store) == []
+        other.close()
+
+    def test_a_run_that_was_being_recorded_does_not_go_on(self, catalog, tmp_path):
+        begun = make_run("begun", 10, stop=False)
+        self.record(catalog, begun[:-1])
+        shutil.rmtree(tmp_path / "store")
+        with pytest.raises(InvalidDocument, match="in no run that is being recorded"):
+            catalog.insert(*begun[-1])
+
+    def test_another_store_in_its_place_is_read_and_recorded_into(self, catalog, tmp_path):
+        self.record(catalog, begun := make_run("begun", 4, stop=False))
+        saved = tmp_path / "saved"
+        catalog.store.backup(saved)
+        self.record(catalog, make_run("lost", 3))
+        shutil.rmtree(tmp_path / "store")
+        saved.rename(tmp_path / "store")
+        assert set(catalog) == {"old", "begun"}
+        self.record(catalog, [("event", make_event("begun", 5))])
+        self.record(catalog, [*begun, *make_run("begun", 5)[5:]])
+        assert catalog["begun"]["primary"].read()["n"].values.tolist() == [1, 2, 3, 4, 5]
+        assert harmful(catalog.store) == []

@@ -22,7 +22,7 @@ def make_old(store, *runs, version="0001"):
     with store.database.write() as connection:
         migrate(connection, version)
         connection.execute(tables.setting.insert(), [{"name": "identity", "value": "0" * 32}])
-    store._is_ready = True
+    store._is_ready, store._file = True, store.database.file
     record(store, *runs)
     store._is_ready = False
     store.close()
