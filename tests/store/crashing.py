@@ -34,6 +34,12 @@ ACKNOWLEDGED = struct.Struct("<I")
 STEPS = frozenset(("open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir"))
 
 
+def be_strict() -> None:
+    """Warnings are errors, but for one: numpy keeps threads that do nothing, and Python sees them when it forks."""
+    warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", ".*is multi-threaded, use of fork", DeprecationWarning)
+
+
 def small() -> None:
     """A few events are enough for a segment, and a few segments for a data file."""
     _growth.EVENTS_AT_MOST, _growth.ROWS_TO_A_FILE, _growth.SMALLEST_FILE = 5, 15, 1000
@@ -330,7 +336,7 @@ SCENARIOS = {work.__name__: work for work in (recording, deleting, vacuuming, ba
 
 
 def main(scenario: str, folder: str, seed: str, kills: str, database: str | None = None) -> None:
-    warnings.simplefilter("error")
+    be_strict()
     small()
     campaign = Campaign(folder, int(seed), int(kills), database)
     warm_up(campaign.folder)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from functools import partial
 from pathlib import Path
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.store._store import Store
 from tests.store.conftest import harmful, make_run, record, recorded
-from tests.store.crashing import Child, small, warm_up
+from tests.store.crashing import Child, be_strict, small, warm_up
 
 RUNS = {
     f"run{number}": make_run(f"run{number}", 60, time=1.7e9 + number, pages=7 if number % 2 else 0)
@@ -42,7 +41,7 @@ def read(path: str, acknowledge) -> None:
 
 
 def main(folder: str) -> None:
-    warnings.simplefilter("error")
+    be_strict()
     small()
     warm_up(Path(folder))
     path = f"{folder}/crowd"

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import resource
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -138,6 +140,21 @@ def test_a_place_that_cannot_be_written_is_told(filled, tmp_path, spoiled):
     target = tmp_path / "file" if spoiled == "a file" else tmp_path / "file" / "backup"
     with pytest.raises((Conflict, NotWritable)):
         filled.backup(target)
+
+
+def test_a_full_disk_is_told_and_leaves_no_backup(filled, tmp_path):
+    """The system refuses to write more than a few pages into a file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(NotWritable, match=r"the backup of .* cannot be written"):
+            filled.backup(tmp_path / "backup")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert os.listdir(tmp_path) == ["store"]
+    assert filled.backup(tmp_path / "backup").runs == 3
 
 
 # -- restoring
