@@ -23,9 +23,12 @@ code a service answers with, so that an error raised far away arrives here as th
     ├── WrongType           TypeError   400 INVALID_ARGUMENT
     │   └── NotMutable
     ├── Conflict            ValueError  409 ALREADY_EXISTS
+    ├── NotAuthenticated    PermissionError 401 UNAUTHENTICATED
+    ├── NotPermitted        PermissionError 403 PERMISSION_DENIED
     ├── NotWritable         PermissionError 403 PERMISSION_DENIED
     ├── MissingFile         FileNotFoundError 410 NOT_FOUND
     ├── Unreachable         ConnectionError 503 UNAVAILABLE
+    ├── ServiceFailed       RuntimeError 502 INTERNAL
     ├── MissingExtra        ImportError 501 UNIMPLEMENTED
     ├── PluginFailed        RuntimeError 500 INTERNAL
     │   ├── TransformFailed
@@ -58,13 +61,16 @@ __all__ = [
     "NoSuchHandler",
     "NoSuchRun",
     "NoSuchStream",
+    "NotAuthenticated",
     "NotFound",
     "NotMutable",
     "NotOffered",
+    "NotPermitted",
     "NotWritable",
     "OutOfRange",
     "PluginFailed",
     "ProjectionError",
+    "ServiceFailed",
     "TransformFailed",
     "Unreachable",
     "WrongType",
@@ -175,6 +181,20 @@ class Conflict(DatabrokerError, ValueError):
     grpc_code = "ALREADY_EXISTS"
 
 
+class NotAuthenticated(DatabrokerError, PermissionError):
+    """A server that does not know who asks: it was given no key, or a wrong one."""
+
+    http_status = 401
+    grpc_code = "UNAUTHENTICATED"
+
+
+class NotPermitted(DatabrokerError, PermissionError):
+    """Something that the one who asks may not see or do."""
+
+    http_status = 403
+    grpc_code = "PERMISSION_DENIED"
+
+
 class NotWritable(DatabrokerError, PermissionError):
     """A place that cannot be written to."""
 
@@ -194,6 +214,13 @@ class Unreachable(DatabrokerError, ConnectionError):
 
     http_status = 503
     grpc_code = "UNAVAILABLE"
+
+
+class ServiceFailed(DatabrokerError, RuntimeError):
+    """A server that failed at a request, or gave a reply that cannot be meant."""
+
+    http_status = 502
+    grpc_code = "INTERNAL"
 
 
 class MissingExtra(DatabrokerError, ImportError):
