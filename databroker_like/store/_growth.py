@@ -16,12 +16,12 @@ from databroker_like.codecs import decode, encode
 from databroker_like.core._belonging import named
 from databroker_like.core._columns import page_size, scalars
 from databroker_like.core._growing import GrowingEvents
-from databroker_like.core._identity import judge_event, same
 from databroker_like.core._pages import unpack_event_page
 from databroker_like.core._tell import tell
 from databroker_like.errors import InvalidDocument, NotWritable, Unreachable
 from databroker_like.store import _schema as tables
 from databroker_like.store._database import Overtaken
+from databroker_like.store._known_events import is_there, new_events
 from databroker_like.store._places import ROWS, of_descriptor, row_of
 from databroker_like.store._positions import Run, decode_positions, encode_positions
 from databroker_like.store._segment import Segment, encode_segment
@@ -46,6 +46,8 @@ BYTES_TO_A_FILE = 32 << 20
 SMALLEST_FILE = 64 << 10
 #: Seconds until segments are tried again where there was no room for them: not with each event.
 _PATIENCE = 10.0
+#: What keeps events from becoming columns, and not from having been recorded: no room, or such as no column takes.
+_UNSETTLED = (NotWritable, Unreachable, InvalidDocument)
 
 
 # -- taking events
@@ -61,7 +63,7 @@ def insert_event(insert: Callable[..., None], store: Store, tail: Tail, doc: Doc
     """
     seq_num = doc["seq_num"]
     run = tail.run
-    if seq_num <= tail.last_seq_num and _is_there(store, tail, doc):
+    if seq_num <= tail.last_seq_num and is_there(store, tail, doc):
         run.is_shared = True
         return
     if run.is_finished:
@@ -78,10 +80,12 @@ def insert_event(insert: Callable[..., None], store: Store, tail: Tail, doc: Doc
         _settle(store, tail)
 
 
-#: Not where a segment holds the row already: another process may have recorded it, and made columns of it.
+#: Not where a segment holds the row already: another process may have recorded it, and made columns of it. Nor where
+#: the run has been deleted, and the descriptor with it.
 INSERT_EVENT = text(
-    "INSERT INTO event (place, position, seq_num, body) SELECT :place, :position, :seq_num, :body WHERE coalesce("
-    "(SELECT first + rows FROM segment WHERE descriptor_id = :descriptor_id ORDER BY first DESC LIMIT 1), 0) <= :row"
+    "INSERT INTO event (place, position, seq_num, body) SELECT :place, :position, :seq_num, :body WHERE (SELECT "
+    "coalesce((SELECT first + rows FROM segment WHERE descriptor_id = d.id ORDER BY first DESC LIMIT 1), 0) "
+    "FROM descriptor AS d WHERE d.id = :descriptor_id) <= :row"
 )
 
 
@@ -92,13 +96,13 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
         return
     largest = int(max(seq_nums))
     if min(seq_nums) <= tail.last_seq_num or len(set(seq_nums)) != len(seq_nums):
-        events = list(unpack_event_page(doc))
-        new = [event for event in events if not _is_there(store, tail, event)]
-        if len(new) != len(events):
+        new = new_events(store, tail, doc)
+        if len(new) != len(seq_nums):
             tail.run.is_shared = True
-            with store.alone(INSERT_EVENT) as insert:
-                for event in new:
-                    insert_event(insert, store, tail, event)
+            if new:
+                with store.alone(INSERT_EVENT) as insert:
+                    for event in new:
+                        insert_event(insert, store, tail, event)
             return
     run = tail.run
     if run.is_finished:
@@ -150,39 +154,6 @@ def _refuse_others(connection: Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE event, segment IN SHARE ROW EXCLUSIVE MODE")
 
 
-def _is_there(store: Store, tail: Tail, doc: Doc) -> bool:
-    """Whether the same event is recorded; another one of its seq_num is refused, unless it was taken again later."""
-    known = list(_events_of(store, tail, doc["seq_num"]))
-    if any(same(event, doc) for event in known):
-        return True
-    for event in known:
-        judge_event(event, doc)
-    return False
-
-
-def _events_of(store: Store, tail: Tail, seq_num: int) -> Iterator[Doc]:
-    from sqlalchemy import select
-
-    event, segment = tables.event, tables.segment
-    with store.database.read() as connection:
-        bodies = connection.execute(
-            select(event.c.body).where(of_descriptor(tail.id), event.c.seq_num == seq_num)
-        ).scalars()
-        for body in bodies.all():
-            yield {"descriptor": tail.uid, **decode(body)}
-        held = connection.execute(
-            select(segment.c.body, segment.c.path)
-            .where(segment.c.descriptor_id == tail.id, segment.c.last_seq_num >= seq_num)
-            .order_by(segment.c.first)
-        )
-        for body, path in held:
-            found = Segment(body if path is None else store.files.open(path))
-            numbers = scalars(found.page(tail.uid)["seq_num"])
-            for row, number in enumerate(numbers):
-                if number == seq_num:
-                    yield from unpack_event_page(found.page(tail.uid, row, row + 1))
-
-
 def _after_stop(tail: Tail, name: str, doc: Doc) -> InvalidDocument:
     return InvalidDocument(f"{named(name, doc)} comes after the stop document of run {tail.run.uid}")
 
@@ -213,7 +184,7 @@ def _settle(store: Store, tail: Tail) -> None:
     to_file = tail.inline_rows + tail.rows >= ROWS_TO_A_FILE or tail.inline_size + tail.size >= BYTES_TO_A_FILE
     try:
         condense(store, tail.id, tail.uid, inline_too=to_file)
-    except (NotWritable, Unreachable) as error:
+    except _UNSETTLED as error:
         tail.not_before = time.monotonic() + _PATIENCE
         tell(f"the events of run {tail.run.uid} are recorded and are not yet columns: {error}")
     with store.database.read() as connection:
@@ -233,7 +204,7 @@ def seal(store: Store, run_id: int) -> None:
     try:
         for descriptor_id, uid in found:
             condense(store, descriptor_id, uid, inline_too=True)
-    except (NotWritable, Unreachable) as error:
+    except _UNSETTLED as error:
         tell(f"a finished run is recorded, and its events are not yet sealed: {error}")
 
 
