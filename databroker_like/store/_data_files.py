@@ -89,6 +89,10 @@ class DataFiles:
                 os.unlink(temporary)
             raise _not_writable(path, error) from error
 
+    def shown(self, name: str) -> str:
+        """A file as an error names it."""
+        return self._path(name)
+
     def open(self, name: str) -> Any:
         """The content of a file as a `pyarrow.Buffer`; of a local one, mapped into memory.
 

@@ -113,6 +113,8 @@ class Segment:
     ----------
     buffer : bytes-like or pyarrow.Buffer
         A file mapped into memory is read no further than columns and rows are wanted.
+    where : str
+        The file it is, or the run it is of, for errors; empty by default.
 
     Examples
     --------
@@ -122,10 +124,11 @@ class Segment:
     ['b']
     """
 
-    def __init__(self, buffer: Any) -> None:
+    def __init__(self, buffer: Any, where: str = "") -> None:
         import pyarrow as pa
 
         self._buffer = buffer if isinstance(buffer, pa.Buffer) else pa.py_buffer(buffer)
+        self._where = where
         try:
             reader = pa.ipc.open_file(self._buffer)
             schema = reader.schema
@@ -151,10 +154,10 @@ class Segment:
                 raise InvalidFile(f"a segment of events without some of its columns; it has {listed(known)}")
             if self.step < 1 or -(-self.rows // self.step) != reader.num_record_batches:
                 raise InvalidFile(f"a segment that is said to have {self.rows} events has others")
-        except InvalidFile:
-            raise
+        except InvalidFile as error:
+            raise self._damaged(error) from error
         except (KeyError, TypeError, ValueError, AttributeError, OSError, pa.ArrowException) as error:
-            raise InvalidFile(f"the bytes are no segment of events: {error}") from error
+            raise self._damaged(f"the bytes are no segment of events: {error}") from error
         self.schema = schema
 
     def __repr__(self) -> str:
@@ -164,7 +167,11 @@ class Segment:
         return self.rows
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Segment, (self._buffer.to_pybytes(),)
+        return Segment, (self._buffer.to_pybytes(), self._where)
+
+    def _damaged(self, why: Any) -> InvalidFile:
+        whole = f"{self._where} cannot be read: {why}; restore it from a backup"
+        return InvalidFile(whole if self._where else str(why))
 
     def page(self, descriptor_uid: str, start: int = 0, stop: int | None = None) -> SegmentPage:
         """Rows ``start`` to ``stop`` as an event page.
@@ -209,16 +216,19 @@ class Segment:
                 batch = reader.get_batch(which)
                 batch.validate()
                 if batch.num_rows != min(self.step, self.rows - begin):
-                    raise InvalidFile(f"a segment of events is damaged: {batch.num_rows} rows are in its batch {which}")
+                    raise self._damaged(f"a segment is damaged: {batch.num_rows} rows are in its batch {which}")
                 low, high = max(start - begin, 0), min(stop - begin, batch.num_rows)
                 yield batch if high - low == batch.num_rows else batch.slice(low, high - low)
         except (OSError, pa.ArrowException) as error:
-            raise InvalidFile(f"a segment of events is damaged: {error}") from error
+            raise self._damaged(f"a segment of events is damaged: {error}") from error
 
     def column(self, number: int, start: int, stop: int) -> Any:
         """Rows ``start`` to ``stop`` of one column, as it came."""
         chunks = [batch.column(0) for batch in self.batches([number], start, stop)]
-        return from_arrow(chunks, self.about[number])
+        try:
+            return from_arrow(chunks, self.about[number])
+        except InvalidFile as error:
+            raise self._damaged(error) from error
 
     def look(self, number: int) -> Look:
         """What one column looks like; it is not read."""

@@ -192,7 +192,7 @@ class StoredRun:
             singles = connection.execute(single.order_by(event.c.place)).all()
             segments = connection.execute(held.order_by(segment.c.first)).all()
             # Opened while the database still says that they are there.
-            opened = [Segment(body if path is None else self.store.files.open(path)) for _, _, body, path in segments]
+            opened = [self._segment(body, path) for _, _, body, path in segments]
         pages: list[tuple[int, Doc]] = []
         for (first, rows, _, _), found in zip(segments, opened, strict=True):
             begin, stop = max(0, skip - first), rows if end is None else min(rows, end - first)
@@ -200,6 +200,12 @@ class StoredRun:
         pages.extend(_pages_of_rows(descriptor_uid, singles))
         pages.sort(key=lambda pair: pair[0])
         return [page for _, page in pages]
+
+    def _segment(self, body: bytes | None, path: str | None) -> Segment:
+        files = self.store.files
+        if path is None:
+            return Segment(body, f"a segment of events of run {self.uid} in the database")
+        return Segment(files.open(path), f"the data file {files.shown(path)} of run {self.uid}")
 
     def _descriptor_id(self, connection: Connection, uid: str) -> int:
         from sqlalchemy import select
@@ -303,7 +309,7 @@ class StoredRun:
             .where(segment.c.descriptor_id == descriptor_id)
             .order_by(segment.c.first)
         ):
-            found = Segment(body if path is None else self.store.files.open(path))
+            found = self._segment(body, path)
             yield found.page(uid), decode_positions(positions)
         for position, body in connection.execute(
             select(event.c.position, event.c.body).where(of_descriptor(descriptor_id)).order_by(event.c.place)

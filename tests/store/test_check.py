@@ -1,13 +1,17 @@
 """check() finds whatever is not whole, names it, and finds nothing in a store that is."""
 
+from pathlib import Path
+
 import pytest
 
 from databroker_like.codecs import encode
+from databroker_like.errors import InvalidFile
 from databroker_like.store import _check
 from databroker_like.store import _schema as tables
 from databroker_like.store._places import of_descriptor
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
+from databroker_like.store._stored_run import StoredRun
 from databroker_like.testing import _runs as samples
 from tests.store.conftest import files, harmful, make_run, record
 
@@ -236,3 +240,15 @@ def test_a_run_deleted_while_it_is_checked_is_no_problem(filled, monkeypatch):
     monkeypatch.setattr(filled.files, "open", open_and_delete)
     assert harmful(filled) == []
     assert gone
+
+
+@pytest.mark.parametrize("what", ["cut off", "overwritten"])
+def test_who_reads_a_damaged_file_is_told_which_it_is_and_of_which_run(filled, what):
+    path = Path(filled.files.shown(files(filled)[0]))
+    raw = path.read_bytes()
+    quarter = len(raw) // 4
+    path.unlink()  # what is mapped into memory stays as it is
+    path.write_bytes(raw[:quarter] if what == "cut off" else raw[:quarter] + b"\xff" * quarter + raw[2 * quarter :])
+    run = StoredRun(filled, "a")
+    with pytest.raises(InvalidFile, match=rf"data file {path} of run a cannot be read: .*; restore it from a backup"):
+        list(run.recorded())
