@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, cast
 
 from databroker_like import registry
@@ -350,9 +352,18 @@ class Broker(Amending, ShownCatalog, CatalogBase):
         Returns
         -------
         str
-            YAML.
+            YAML. A catalog without a name is called ``catalog`` in it.
         """
         return str(self.yaml())
+
+    def _yaml(self) -> dict[str, Any]:
+        data: dict[str, Any] = super()._yaml()
+        # Names in a catalog file are text; that of a catalog of nobody's is None.
+        data["sources"] = {
+            name or "catalog": {**source, "args": _as_written(source["args"])}
+            for name, source in data["sources"].items()
+        }
+        return data
 
     # -- recording
 
@@ -433,6 +444,21 @@ class _Entries(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return self._broker.__len__()
+
+
+def _as_written(value: Any) -> Any:
+    """An argument as a catalog file has it: no Python objects, which no file is opened with."""
+    if isinstance(value, Node):
+        return value.to_mongo()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: _as_written(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_written(inner) for inner in value]
+    if isinstance(value, type | FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value
 
 
 def temp() -> Broker:

@@ -16,6 +16,7 @@ from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_like.errors import InvalidDocument
 from databroker_like.testing import _runs as samples
+from databroker_like_handlers.npy import NumpySeqHandler
 
 UID = "41fb8ca9-0000-4000-8000-000000000000"
 
@@ -155,6 +156,28 @@ def test_a_catalog_file_made_of_a_catalog_opens_again(tmp_path: Path, write_line
     catalog = BlueskyJSONLCatalog(str(tmp_path / "*.jsonl"), name="mine")
     catalog.save(str(tmp_path / "saved.yml"))
     assert list(intake.open_catalog(str(tmp_path / "saved.yml"))["mine"]) == [UID]
+
+
+def _numbered(start: dict) -> dict:
+    return {**start, "scan_id": 5}
+
+
+def test_a_search_result_with_a_path_a_handler_and_a_transform_opens_again_too(tmp_path: Path, write_lines) -> None:
+    from databroker_like import open_catalog
+
+    for number in range(2):
+        run = samples.scalars(events=1, uid=f"run{number}", time=1000.0, number=number)
+        write_lines(tmp_path / f"{number}.jsonl", run)
+    catalog = BlueskyJSONLCatalog(
+        [tmp_path / "*.jsonl"], handler_registry={"X": NumpySeqHandler}, transforms={"start": _numbered}
+    )
+    catalog.save(str(tmp_path / "all.yml"))
+    catalog.search({"number": {"$gte": 1}}).search({"time": {"$exists": True}}).save(str(tmp_path / "found.yml"))
+    assert list(open_catalog(tmp_path / "all.yml")["catalog"]) == ["run0", "run1"]
+    found = open_catalog(tmp_path / "found.yml")["search results"]
+    assert list(found) == ["run1"]
+    assert found.handler_registry["X"] is NumpySeqHandler
+    assert found[-1].metadata["start"]["scan_id"] == 5
 
 
 def test_a_folder_that_is_not_there_or_not_to_be_read_is_a_problem(tmp_path: Path, monkeypatch) -> None:
