@@ -183,7 +183,7 @@ class FileCollection(RunCollection):
             if pattern.is_literal and pattern.name not in self._entries.get(pattern.folder, {}):
                 found[os.path.join(pattern.folder, str(pattern.name))] = "there is no such file"
             elif pattern.name is not None and not os.path.isdir(pattern.folder):
-                found[pattern.folder] = "there is no such folder"
+                found[pattern.folder] = _why_no_folder(pattern.folder)
             elif pattern.name is not None and not os.access(pattern.folder, os.R_OK | os.X_OK):
                 found[pattern.folder] = "the folder cannot be read: permission denied"
         return dict(sorted(found.items()))
@@ -364,3 +364,13 @@ class FileRun(DecodedRun):
 
     def get_run_stop(self) -> Doc | None:
         return self._current().stop
+
+
+def _why_no_folder(path: str) -> str:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return "there is no such folder"
+    except OSError as error:
+        return f"it cannot be looked at: {error.strerror or error}"
+    return "it is no folder"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, tzinfo
+from datetime import date as Date
 from typing import Any
 
 from databroker_like.errors import Invalid, listed, nearest
@@ -52,7 +53,7 @@ def timestamp(date: Any, zone: tzinfo) -> float:
 
     Parameters
     ----------
-    date : str, datetime or number
+    date : str, date, datetime or number
         A string in one of `FORMATS`, or in ISO 8601; a datetime with or without a zone; or seconds since the epoch.
     zone : tzinfo
         For dates without a zone of their own.
@@ -69,11 +70,13 @@ def timestamp(date: Any, zone: tzinfo) -> float:
 
     Examples
     --------
-    >>> timestamp("1970-01-02", UTC)
-    86400.0
+    >>> timestamp("1970-01-02", UTC), timestamp(Date(1970, 1, 2), UTC)
+    (86400.0, 86400.0)
     """
     if isinstance(date, str):
         date = _parsed(date.strip())
+    elif isinstance(date, Date) and not isinstance(date, datetime):
+        date = datetime(date.year, date.month, date.day)
     if not isinstance(date, datetime):
         if isinstance(date, bool) or not hasattr(date, "__float__") or math.isnan(date):
             raise Invalid(f"{date!r} is no time: neither a date, a datetime nor seconds since the epoch")

@@ -180,6 +180,14 @@ def test_a_search_result_with_a_path_a_handler_and_a_transform_opens_again_too(t
     assert found[-1].metadata["start"]["scan_id"] == 5
 
 
+def test_a_folder_that_is_a_file_or_below_one_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no folder")
+    for folder, problem in ((tmp_path / "notes", "it is no folder"), (tmp_path / "notes" / "runs", "Not a directory")):
+        catalog = BlueskyJSONLCatalog(str(folder / "*.jsonl"))
+        assert len(catalog) == 0
+        assert problem in catalog.problems[str(folder)]
+
+
 def test_a_folder_that_is_not_there_or_not_to_be_read_is_a_problem(tmp_path: Path, monkeypatch) -> None:
     missing = BlueskyJSONLCatalog(str(tmp_path / "runs" / "*.jsonl"))
     assert (list(missing), missing.problems) == ([], {str(tmp_path / "runs"): "there is no such folder"})
