@@ -1,0 +1,35 @@
+"""Trees of nodes: what a service of the Tiled protocol shows, whatever it is made of."""
+
+from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
+from databroker_like.nodes._node import ContainerNode, Node, Query, Sorting, find
+from databroker_like.nodes._tables import ColumnNode, TableNode
+from databroker_like.nodes.memory import (
+    ArrayData,
+    AwkwardData,
+    MapNode,
+    RaggedData,
+    SparseData,
+    TableData,
+    dataset_node,
+)
+
+__all__ = [
+    "ArrayData",
+    "ArrayNode",
+    "AwkwardData",
+    "AwkwardNode",
+    "ColumnNode",
+    "ContainerNode",
+    "MapNode",
+    "Node",
+    "Query",
+    "RaggedData",
+    "RaggedNode",
+    "Sorting",
+    "SparseData",
+    "SparseNode",
+    "TableData",
+    "TableNode",
+    "dataset_node",
+    "find",
+]

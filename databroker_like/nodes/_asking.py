@@ -1,0 +1,141 @@
+"""Which of some nodes match a query, and in which order they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from databroker_like.errors import Invalid
+from databroker_like.nodes._node import Node, Query, Sorting
+from databroker_like.queries import KeyLookup, KeysFilter, SpecsQuery, StructureFamilyQuery
+from databroker_like.queries._tiled import TiledQuery
+from databroker_like.queries._values import MISSING, found_at, rank
+
+__all__ = ["as_sorting", "in_order_of", "matcher"]
+
+T = TypeVar("T")
+Asked = Callable[[str, Node], bool]
+
+#: More than anybody sorts by.
+_MOST_KEYS = 16
+
+
+def matcher(query: Query) -> Asked:
+    """A function of a key and a node.
+
+    Parameters
+    ----------
+    query : queries.Node or TiledQuery
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    InvalidQuery
+        When the query asks for what only a server knows.
+    """
+    if isinstance(query, KeyLookup):
+        wanted = query.key
+        return lambda key, node: key == wanted
+    if isinstance(query, KeysFilter):
+        keys = frozenset(query.keys)
+        return lambda key, node: key in keys
+    if isinstance(query, StructureFamilyQuery):
+        family = getattr(query.value, "value", query.value)
+        return lambda key, node: node.structure_family == family
+    if isinstance(query, SpecsQuery):
+        return _has_specs(frozenset(query.include or ()), frozenset(query.exclude or ()))
+    matches = (query.node() if isinstance(query, TiledQuery) else query).matches
+    return lambda key, node: matches(node.metadata)
+
+
+def _has_specs(include: frozenset[str], exclude: frozenset[str]) -> Asked:
+    def test(key: str, node: Node) -> bool:
+        names = {spec.name for spec in node.specs}
+        return include <= names and not exclude & names
+
+    return test
+
+
+def as_sorting(by: Sequence[tuple[str, int]]) -> Sorting:
+    """What to sort by, if it can be meant.
+
+    Parameters
+    ----------
+    by : sequence of (str, int)
+
+    Returns
+    -------
+    tuple of (str, int)
+
+    Raises
+    ------
+    Invalid
+        When a direction is neither 1 nor -1, a key comes twice, or the empty key is not the last.
+
+    Examples
+    --------
+    >>> as_sorting([("color", 1), ("", -1)])
+    (('color', 1), ('', -1))
+    """
+    found = tuple((key, direction) for key, direction in by)
+    keys = [key for key, _ in found]
+    if len(keys) > _MOST_KEYS:
+        raise Invalid(f"sorted by {len(keys)} keys; {_MOST_KEYS} are allowed")
+    for key, direction in found:
+        if not isinstance(key, str) or direction not in (1, -1):
+            raise Invalid(f"nodes are sorted by a key and 1 or -1, not by {key!r:.80} and {direction!r:.80}")
+        if keys.count(key) > 1:
+            raise Invalid(f"sorted by {key!r:.80} more than once")
+    if "" in keys[:-1]:
+        raise Invalid("the order that a container has by itself leaves nothing to sort by; put the empty key last")
+    return found
+
+
+def in_order_of(by: Sorting, things: Iterable[T], metadata: Callable[[T], Mapping[str, Any]]) -> list[T]:
+    """Some things in the order of what is said of them.
+
+    Parameters
+    ----------
+    by : tuple of (str, int)
+        As `as_sorting` gives it.
+    things : iterable
+        In the order of the empty key.
+    metadata : callable
+        Of a thing.
+
+    Returns
+    -------
+    list
+
+    Examples
+    --------
+    >>> in_order_of((("n", -1),), [{"n": 9}, {}, {"n": 10}], lambda doc: doc)
+    [{'n': 10}, {'n': 9}, {}]
+    """
+    ordered = list(things)
+    # The last key first: each sort leaves the order of equals as it was.
+    for key, direction in reversed(by):
+        if not key:
+            ordered = ordered if direction > 0 else ordered[::-1]
+            continue
+        parts = key.split(".")
+        ranked = [(_rank(metadata(thing), parts), thing) for thing in ordered]
+        there = [pair for pair in ranked if pair[0] is not None]
+        there.sort(key=_first, reverse=direction < 0)
+        ordered = [thing for _, thing in there] + [thing for found, thing in ranked if found is None]
+    return ordered
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
+
+
+def _rank(document: Mapping[str, Any], parts: list[str]) -> Any:
+    """What the first value at a key is ordered by; None where there is no value."""
+    for value in found_at(document, parts):
+        if value is not MISSING and value is not None:
+            return rank(value)
+    return None

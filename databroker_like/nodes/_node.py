@@ -1,0 +1,215 @@
+"""What a tree is made of: nodes with metadata, and containers, in which others are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from databroker_like.errors import NotFound
+from databroker_like.queries import Node as Condition
+from databroker_like.queries import Tally, in_order
+from databroker_like.queries._tiled import TiledQuery
+from databroker_like.structures import ContainerStructure, Spec, Structure, StructureFamily
+
+__all__ = ["DEFAULT_SORTING", "ContainerNode", "Node", "Query", "Sorting", "find"]
+
+#: A condition on metadata, with keys as they stand there, or a query of Tiled's, which may ask about the node itself.
+Query = Condition | TiledQuery
+#: Dotted keys of metadata, each with 1 or -1; the empty key is the order that a container has by itself.
+Sorting = tuple[tuple[str, int], ...]
+
+#: The order that a container has by itself.
+DEFAULT_SORTING: Sorting = (("", 1),)
+
+
+class Node(ABC):
+    """One thing in a tree: what it is, and what is said of it. It is asked from many threads at once."""
+
+    structure_family: ClassVar[StructureFamily]
+
+    @property
+    @abstractmethod
+    def metadata(self) -> Mapping[str, Any]:
+        """What is said of it."""
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """What it promises to be; the first is the one that decides who shows it."""
+        return ()
+
+    @abstractmethod
+    def structure(self) -> Structure:
+        """What the data looks like, as it is now."""
+
+    @property
+    def version(self) -> Any:
+        """What becomes another when the node changes, metadata or data; None where that is not known.
+
+        It is text, numbers, or tuples of these, and the same in another process.
+        """
+        return None
+
+    def get(self, key: str) -> Node | None:
+        """The node in it of this key, or None when there is none: nothing is in a node that is no container."""
+        return None
+
+
+class ContainerNode(Node):
+    """A node that has others in it, by key.
+
+    Nothing here lists all there is on its own: what is large answers page by page.
+    """
+
+    structure_family = StructureFamily.container
+
+    @abstractmethod
+    def get(self, key: str) -> Node | None:
+        """The node of a key, or None when there is none."""
+
+    @abstractmethod
+    def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
+        """Keys and nodes, in the order of `sorting`.
+
+        Parameters
+        ----------
+        offset, limit : int
+            Which of them; all by default.
+
+        Returns
+        -------
+        iterator of (str, Node)
+        """
+
+    def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
+        """The keys, in the order of `sorting`; often much cheaper than `items`.
+
+        Parameters
+        ----------
+        offset, limit : int
+            Which of them; all by default.
+
+        Returns
+        -------
+        iterator of str
+        """
+        return (key for key, _ in self.items(offset, limit))
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many nodes there are in it, exactly."""
+
+    @abstractmethod
+    def search(self, query: Query) -> ContainerNode:
+        """The nodes that match, as a container; searches follow one another.
+
+        Parameters
+        ----------
+        query : queries.Node or TiledQuery
+            A condition on the metadata of each, or a query that asks for its key, specs or structure family.
+
+        Returns
+        -------
+        ContainerNode
+
+        Raises
+        ------
+        InvalidQuery
+            When this container cannot answer such a query.
+        """
+
+    @abstractmethod
+    def sorted(self, by: Sequence[tuple[str, int]]) -> ContainerNode:
+        """The same nodes in another order.
+
+        Parameters
+        ----------
+        by : sequence of (str, int)
+            Dotted keys of the metadata, each with 1 for ascending or -1 for descending; the empty key is the order that
+            the container has by itself. Numbers are ordered as numbers and come before texts; nodes without such a
+            key come last in either direction.
+
+        Returns
+        -------
+        ContainerNode
+
+        Raises
+        ------
+        Invalid
+            When a direction is neither.
+        """
+
+    @property
+    def sorting(self) -> Sorting:
+        """By what it is sorted."""
+        return DEFAULT_SORTING
+
+    def distinct(self, key: str) -> list[tuple[Any, int]]:
+        """The different values at a key of the metadata, each with how many nodes have it.
+
+        Parameters
+        ----------
+        key : str
+            Dotted key.
+
+        Returns
+        -------
+        list of (value, int)
+            The most frequent first, then by value. A list counts for each of its members; nodes that have no such key
+            count as None.
+        """
+        tally = Tally(key)
+        for _, node in self.items():
+            tally.add(node.metadata)
+        return tally.counts()
+
+    def distinct_families(self) -> list[tuple[StructureFamily, int]]:
+        """The different structure families, each with how many nodes are of it, the most frequent first."""
+        counts: dict[StructureFamily, int] = {}
+        for _, node in self.items():
+            counts[node.structure_family] = counts.get(node.structure_family, 0) + 1
+        return in_order(counts.items())
+
+    def distinct_specs(self) -> list[tuple[tuple[Spec, ...], int]]:
+        """The different specs, all of a node together, each with how many nodes have them, the most frequent first."""
+        counts: dict[tuple[Spec, ...], int] = {}
+        for _, node in self.items():
+            counts[node.specs] = counts.get(node.specs, 0) + 1
+        return sorted(counts.items(), key=lambda pair: (-pair[1], repr(pair[0])))
+
+    def structure(self) -> ContainerStructure:
+        return ContainerStructure(self.count())
+
+
+def find(root: Node, path: Iterable[str]) -> Node:
+    """The node at a path.
+
+    Parameters
+    ----------
+    root : Node
+    path : iterable of str
+        Keys, each in the node before; empty ones are passed over.
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    NotFound
+        When there is none.
+
+    Examples
+    --------
+    >>> from databroker_like.nodes import MapNode
+    >>> find(MapNode({"a": MapNode({"b": MapNode({}, metadata={"color": "red"})})}), ["a", "b"]).metadata
+    {'color': 'red'}
+    """
+    node, walked = root, []
+    for key in filter(None, path):
+        inside = node.get(key)
+        walked.append(key)
+        if inside is None:
+            raise NotFound(f"No such entry: {walked!r:.1000}")
+        node = inside
+    return node

@@ -1,0 +1,412 @@
+"""Nodes of what is in memory: mappings of nodes, numpy and dask arrays, tables, sparse, ragged and awkward arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from databroker_like.errors import Invalid, NotFound, WrongType, listed, nearest
+from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
+from databroker_like.nodes._asking import Asked, as_sorting, in_order_of, matcher
+from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
+from databroker_like.nodes._tables import TableNode
+from databroker_like.slices import Slices, expand, sliced_shape
+from databroker_like.structures import (
+    ArrayStructure,
+    AwkwardStructure,
+    RaggedStructure,
+    SparseStructure,
+    Spec,
+    TableStructure,
+    data_type_of,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import xarray as xr
+
+__all__ = ["ArrayData", "AwkwardData", "MapNode", "RaggedData", "SparseData", "TableData", "dataset_node"]
+
+Doc = Mapping[str, Any]
+
+#: A part of a table has no more bytes, unless one row has.
+_PARTITION_BYTES = 64 << 20
+
+
+class _Described(Node):
+    """A node that is told what is said of it.
+
+    Parameters
+    ----------
+    metadata : mapping, optional
+    specs : iterable of Spec
+    """
+
+    def __init__(self, metadata: Doc | None, specs: Iterable[Spec]) -> None:
+        self._metadata: Doc = {} if metadata is None else metadata
+        self._specs = tuple(specs)
+
+    @property
+    def metadata(self) -> Doc:
+        return self._metadata
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        return self._specs
+
+
+class MapNode(_Described, ContainerNode):
+    """A container of the nodes in a mapping, in its order; what is put into the mapping later shows.
+
+    Parameters
+    ----------
+    nodes : mapping of str to Node
+    metadata : mapping, optional
+    specs : iterable of Spec
+        None by default.
+
+    Examples
+    --------
+    >>> from databroker_like.queries import Eq
+    >>> tree = MapNode({color: MapNode({}, metadata={"color": color}) for color in ("red", "blue")})
+    >>> list(tree.keys()), list(tree.search(Eq("color", "blue")).keys()), list(tree.sorted([("color", 1)]).keys())
+    (['red', 'blue'], ['blue'], ['blue', 'red'])
+    """
+
+    def __init__(self, nodes: Mapping[str, Node], *, metadata: Doc | None = None, specs: Iterable[Spec] = ()) -> None:
+        super().__init__(metadata, specs)
+        self._nodes = nodes
+        self._tests: tuple[Asked, ...] = ()
+        self._sorting: Sorting = DEFAULT_SORTING
+
+    def get(self, key: str) -> Node | None:
+        node = self._nodes.get(key)
+        return node if node is not None and all(test(key, node) for test in self._tests) else None
+
+    def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
+        found: Iterable[tuple[str, Node]] = self._matching()
+        if self._sorting != DEFAULT_SORTING:
+            found = in_order_of(self._sorting, found, lambda pair: pair[1].metadata)
+        return islice(iter(found), offset, None if limit is None else offset + limit)
+
+    def _matching(self) -> Iterable[tuple[str, Node]]:
+        # A copy: it may grow meanwhile.
+        found: Iterable[tuple[str, Node]] = list(self._nodes.items())
+        for test in self._tests:
+            found = [pair for pair in found if test(*pair)]
+        return found
+
+    def count(self) -> int:
+        return sum(1 for _ in self._matching()) if self._tests else len(self._nodes)
+
+    def search(self, query: Query) -> MapNode:
+        return self._changed(tests=(*self._tests, matcher(query)))
+
+    def sorted(self, by: Sequence[tuple[str, int]]) -> MapNode:
+        return self._changed(sorting=as_sorting(by))
+
+    @property
+    def sorting(self) -> Sorting:
+        return self._sorting
+
+    def _changed(self, *, tests: tuple[Asked, ...] | None = None, sorting: Sorting | None = None) -> MapNode:
+        other = MapNode(self._nodes, metadata=self._metadata, specs=self._specs)
+        other._tests = self._tests if tests is None else tests
+        other._sorting = self._sorting if sorting is None else sorting
+        return other
+
+
+class ArrayData(_Described, ArrayNode):
+    """An array of numpy or dask, or anything that is sliced as one and has a shape and a dtype.
+
+    Parameters
+    ----------
+    array : array-like
+    metadata : mapping, optional
+    specs : iterable of Spec
+        None by default.
+    dims : iterable of str, optional
+        The names of the axes.
+    chunks : tuple of tuple of int, optional
+        Those of a dask array, or some of a few megabytes, by default.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> ArrayData(numpy.arange(6).reshape(2, 3)).read((slice(None), 0))
+    array([0, 3])
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        *,
+        metadata: Doc | None = None,
+        specs: Iterable[Spec] = (),
+        dims: Iterable[str] | None = None,
+        chunks: tuple[tuple[int, ...], ...] | None = None,
+    ) -> None:
+        super().__init__(metadata, specs)
+        self._array = array
+        self._structure = ArrayStructure.from_array(array, chunks=chunks, dims=dims)
+
+    def structure(self) -> ArrayStructure:
+        return self._structure
+
+    def read(self, slices: Slices = ()) -> np.ndarray:
+        import numpy as np
+
+        sliced_shape(slices, self._structure.shape)
+        # dask's arrays give themselves away here, and numpy's gap-less copy is what the structure says.
+        return np.asarray(self._array[slices], self._structure.data_type.to_numpy_dtype())
+
+
+class TableData(_Described, TableNode):
+    """A table of Arrow, or a DataFrame of pandas.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or pandas.DataFrame
+    metadata : mapping, optional
+    specs : iterable of Spec
+        None by default.
+    partition_rows : int, optional
+        How many rows are a part; as many as have 64 MB by default.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> node = TableData(pyarrow.table({"x": [1, 2, 3]}), partition_rows=2)
+    >>> node.structure().npartitions, node.read_partition(1)["x"].to_pylist(), node.get("x").read((0,)).item()
+    (2, [3], 1)
+    """
+
+    def __init__(
+        self,
+        table: pa.Table | pd.DataFrame,
+        *,
+        metadata: Doc | None = None,
+        specs: Iterable[Spec] = (),
+        partition_rows: int | None = None,
+    ) -> None:
+        import pyarrow as pa
+
+        super().__init__(metadata, specs)
+        if not isinstance(table, pa.Table):
+            if not hasattr(table, "columns"):
+                raise WrongType(f"a table is one of Arrow or a DataFrame, not {type(table).__name__}")
+            table = pa.Table.from_pandas(table)
+        self._table: pa.Table = table
+        rows = table.num_rows
+        bytes_a_row = max(1, table.nbytes // max(1, rows))
+        self._rows = max(1, _PARTITION_BYTES // bytes_a_row if partition_rows is None else partition_rows)
+        self._structure = TableStructure.from_schema(table.schema, max(1, -(-rows // self._rows)))
+
+    def structure(self) -> TableStructure:
+        return self._structure
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        if columns is None:
+            return self._table
+        self.check_columns(columns)
+        return self._table.select(list(columns))
+
+    def read_partition(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
+        self.check_partition(number)
+        return self.read(columns).slice(number * self._rows, self._rows)
+
+
+class SparseData(_Described, SparseNode):
+    """An array of which some elements are there, as a list of coordinates.
+
+    Parameters
+    ----------
+    coords : array of shape (axes, elements)
+    data : array of shape (elements,)
+    shape : sequence of int
+    metadata : mapping, optional
+    specs : iterable of Spec
+        None by default.
+    dims : iterable of str, optional
+    chunks : tuple of tuple of int, optional
+        One by default.
+
+    Examples
+    --------
+    >>> node = SparseData([[0, 3], [1, 2]], [1.5, 2.5], (4, 4))
+    >>> coordinates, elements = node.read((slice(2, None),))
+    >>> coordinates.tolist(), elements.tolist()
+    ([[1], [2]], [2.5])
+    """
+
+    def __init__(
+        self,
+        coords: Any,
+        data: Any,
+        shape: Sequence[int],
+        *,
+        metadata: Doc | None = None,
+        specs: Iterable[Spec] = (),
+        dims: Iterable[str] | None = None,
+        chunks: tuple[tuple[int, ...], ...] | None = None,
+    ) -> None:
+        import numpy as np
+
+        super().__init__(metadata, specs)
+        self._data = np.asarray(data)
+        self._coords = np.asarray(coords, dtype="<i8")
+        if self._coords.shape != (len(shape), self._data.size) or self._data.ndim != 1:
+            raise Invalid(
+                f"{self._data.size} elements of an array with {len(shape)} axes have coordinates of the shape "
+                f"{(len(shape), self._data.size)}, not {self._coords.shape}"
+            )
+        bounds = np.asarray(shape, dtype="<i8").reshape(-1, 1)
+        if ((self._coords < 0) | (self._coords >= bounds)).any():
+            raise Invalid(f"a coordinate lies beyond an array of shape {tuple(shape)}")
+        cuts = tuple((int(n),) for n in shape) if chunks is None else chunks
+        lengths = tuple(map(int, shape))
+        self._structure = SparseStructure(
+            data_type_of(self._data.dtype), cuts, lengths, None if dims is None else tuple(dims)
+        )
+
+    def structure(self) -> SparseStructure:
+        return self._structure
+
+    def read(self, slices: Slices = ()) -> tuple[np.ndarray, np.ndarray]:
+        import numpy as np
+
+        shape = self._structure.shape
+        sliced_shape(slices, shape)
+        keep = np.ones(len(self._data), bool)
+        found = []
+        for part, length, along in zip(expand(slices, len(shape)), shape, self._coords, strict=True):
+            if isinstance(part, slice):
+                some = range(length)[part]
+                # Where each index of the axis stands in the part; -1 where it does not.
+                steps, rest = np.divmod(along - some.start, some.step)
+                keep &= (rest == 0) & (steps >= 0) & (steps < len(some))
+                found.append(steps)
+            else:
+                keep &= along == range(length)[part]
+        places = (
+            np.array(found, dtype="<i8").reshape(len(found), -1)[:, keep] if found else np.empty((0, keep.sum()), "<i8")
+        )
+        return places, self._data[keep]
+
+
+class RaggedData(_Described, RaggedNode):
+    """Rows of different lengths.
+
+    Parameters
+    ----------
+    rows : sequence of one-dimensional arrays
+    metadata : mapping, optional
+    specs : iterable of Spec
+        None by default.
+
+    Examples
+    --------
+    >>> RaggedData([[1.0, 2.0], [3.0]]).read((slice(None), slice(0, 1)))
+    [array([1.]), array([3.])]
+    """
+
+    def __init__(self, rows: Sequence[Any], *, metadata: Doc | None = None, specs: Iterable[Spec] = ()) -> None:
+        import numpy as np
+
+        super().__init__(metadata, specs)
+        arrays = [np.asarray(row) for row in rows]
+        if any(array.ndim != 1 for array in arrays):
+            raise Invalid("the rows of a ragged array have one axis each")
+        dtype = np.result_type(*arrays) if arrays else np.dtype("<f8")
+        self._rows = [array.astype(dtype, copy=False) for array in arrays]
+        count, size = len(arrays), sum(array.size for array in arrays)
+        self._structure = RaggedStructure(data_type_of(dtype), (count, None), size, ((count,), None))
+
+    def structure(self) -> RaggedStructure:
+        return self._structure
+
+    def read(self, slices: Slices = ()) -> Sequence[np.ndarray] | np.ndarray:
+        import numpy as np
+
+        first, second = expand(slices, 2)
+        sliced_shape((first,), (len(self._rows),))
+        rows = self._rows[first] if isinstance(first, slice) else [self._rows[first]]
+        for row in rows:
+            sliced_shape((second,), row.shape)
+        found = [np.asarray(row[second]) for row in rows]
+        return found if isinstance(first, slice) else found[0]
+
+
+class AwkwardData(_Described, AwkwardNode):
+    """An awkward array, as ``awkward.to_buffers`` takes it apart.
+
+    Parameters
+    ----------
+    form : mapping
+        As ``form.to_dict()`` gives it.
+    length : int
+    buffers : mapping of str to bytes
+    metadata : mapping, optional
+    specs : iterable of Spec
+        None by default.
+    """
+
+    def __init__(
+        self,
+        form: Mapping[str, Any],
+        length: int,
+        buffers: Mapping[str, Any],
+        *,
+        metadata: Doc | None = None,
+        specs: Iterable[Spec] = (),
+    ) -> None:
+        super().__init__(metadata, specs)
+        self._structure = AwkwardStructure(length, form)
+        self._buffers = buffers
+
+    def structure(self) -> AwkwardStructure:
+        return self._structure
+
+    def read_buffers(self, keys: Iterable[str] | None = None) -> dict[str, bytes]:
+        found = {}
+        for key in self._buffers if keys is None else keys:
+            if key not in self._buffers:
+                near = listed(nearest(key, self._buffers) or self._buffers)
+                raise NotFound(f"the array has no buffer {key!r}; it has {near}")
+            found[key] = bytes(self._buffers[key])
+        return found
+
+
+def dataset_node(dataset: xr.Dataset, *, metadata: Doc | None = None, specs: Iterable[Spec] = ()) -> MapNode:
+    """A Dataset of xarray as a container of arrays.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    metadata : mapping, optional
+        Beside ``attrs``, which are the Dataset's.
+    specs : iterable of Spec
+        Before ``xarray_dataset``; none by default.
+
+    Returns
+    -------
+    MapNode
+
+    Examples
+    --------
+    >>> import xarray
+    >>> node = dataset_node(xarray.Dataset({"x": ("time", [1.0, 2.0])}, attrs={"scan": 5}))
+    >>> node.metadata, node.get("x").structure().dims
+    ({'attrs': {'scan': 5}}, ('time',))
+    """
+    arrays: dict[str, Node] = {}
+    for kind, variables in (("xarray_data_var", dataset.data_vars), ("xarray_coord", dataset.coords)):
+        for name, variable in variables.items():
+            said = {"attrs": dict(variable.attrs)}
+            dims = [str(dim) for dim in variable.dims]
+            arrays[str(name)] = ArrayData(variable.data, metadata=said, specs=[Spec(kind)], dims=dims)
+    said = {**(metadata or {}), "attrs": dict(dataset.attrs)}
+    return MapNode(arrays, metadata=said, specs=[*specs, Spec("xarray_dataset")])
