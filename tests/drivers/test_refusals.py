@@ -15,7 +15,7 @@ from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.mongo_normalized import BlueskyMongoCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
-from databroker_like.errors import InvalidDocument
+from databroker_like.errors import InvalidDocument, InvalidQuery
 from databroker_like.testing import _runs as samples
 
 KINDS = ["in_memory", "jsonl", "msgpack", "store", "mongo"]
@@ -83,3 +83,9 @@ def test_a_data_key_called_time_leaves_the_others_readable(catalog: Any) -> None
             data = read()
         assert len(set(data["time"].values.tolist())) == 5
         assert data["motor"].dims == ("time",)
+
+
+@pytest.mark.parametrize("key", [5, "", None, ["plan_name"]], ids=repr)
+def test_a_key_to_count_by_that_is_no_text(catalog: Any, key: Any) -> None:
+    with pytest.raises(InvalidQuery, match="a key is a string, such as 'plan_name'"):
+        catalog.distinct(key)
