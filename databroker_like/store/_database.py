@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 import weakref
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import (
     DatabrokerError,
+    Invalid,
     InvalidFile,
     MissingExtra,
     NotWritable,
@@ -20,7 +22,7 @@ from databroker_like.errors import (
 from databroker_like.registry import require
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import URL, Connection, Engine
 
 __all__ = ["Database", "Overtaken", "Single"]
 
@@ -192,7 +194,7 @@ class Database:
 
         if not self.is_sqlite:
             require("psycopg", "reach PostgreSQL")
-            engine = create_engine(self.url, pool_pre_ping=True)
+            engine = create_engine(self._server(), pool_pre_ping=True)
             event.listen(engine, "begin", _begin_on_server)
             return engine
         import sqlite3
@@ -209,10 +211,21 @@ class Database:
         )
         # Without a limit: a catalog that is iterated over keeps a connection until the end.
         engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
-        event.listen(engine, "connect", _prepare_to_read if self._only_reads else _prepare_to_write)
+        prepare = _prepare_to_read if self._only_reads else partial(_prepare_to_write, self.timeout)
+        event.listen(engine, "connect", prepare)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", partial(_remember_file, weakref.ref(self)))
         return engine
+
+    def _server(self) -> URL:
+        from sqlalchemy import exc, make_url
+
+        try:
+            return make_url(self.url)
+        except (ValueError, exc.ArgumentError):
+            pass
+        # Not as the cause: what could not be understood may be the password.
+        raise Invalid(f"{self.shown!r} is no address of a database; one is 'postgresql+psycopg://user@host:5432/name'")
 
     def _sqlite_uri(self) -> str:
         from urllib.parse import quote
@@ -360,18 +373,31 @@ def _remember_file(of: weakref.ref[Database], connection: Any, record: Any) -> N
         database._file = database.file
 
 
-def _prepare_to_write(connection: Any, record: Any) -> None:
-    _run(
-        connection,
-        f"PRAGMA page_size={_PAGE_SIZE}",
-        "PRAGMA journal_mode=WAL",
-        f"PRAGMA wal_autocheckpoint={_LOG_PAGES}",
-    )
+def _prepare_to_write(timeout: float, connection: Any, record: Any) -> None:
+    _run(connection, f"PRAGMA page_size={_PAGE_SIZE}")
+    _write_ahead(connection, timeout)
+    _run(connection, f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     _prepare_to_read(connection, record)
 
 
 def _prepare_to_read(connection: Any, record: Any) -> None:
     _run(connection, "PRAGMA foreign_keys=ON", "PRAGMA synchronous=NORMAL", "PRAGMA cache_size=-32768")
+
+
+def _write_ahead(connection: Any, timeout: float) -> None:
+    """Keep a write-ahead log; SQLite itself does not wait where several processes begin one for a new file at once."""
+    import sqlite3
+
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            _run(connection, "PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _run(connection: Any, *statements: str) -> None:

@@ -11,13 +11,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import InvalidFile, NotWritable
+from databroker_like.errors import Invalid, InvalidFile, NotWritable, Unreachable
 from databroker_like.store._database import Database
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
@@ -27,6 +29,28 @@ ROOT = Path(__file__).parents[2]
 
 
 # -- locked
+
+
+def test_a_store_that_another_process_is_making_is_waited_for(tmp_path):
+    """SQLite itself does not wait where a new file gets its write-ahead log."""
+    store = Store(tmp_path, timeout=5)
+    with contextlib.closing(sqlite3.connect(store.database.path, isolation_level=None, check_same_thread=False)) as one:
+        one.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.2, one.execute, ["ROLLBACK"])
+        done.start()
+        record(store, make_run("a"))
+        done.join()
+    assert recorded(store, "a") == make_run("a")
+    store.close()
+
+
+def test_a_store_that_another_process_makes_for_too_long_is_told(tmp_path):
+    store = Store(tmp_path, timeout=0.1)
+    with contextlib.closing(sqlite3.connect(store.database.path, isolation_level=None)) as one:
+        one.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotWritable, match="is locked"):
+            record(store, make_run("a"))
+    store.close()
 
 
 @contextlib.contextmanager
@@ -343,6 +367,24 @@ def test_a_database_that_is_forgotten_is_closed(store):
     assert not os.path.exists(store.database.path + "-wal")
 
 
+def test_any_number_of_iterators_may_be_open(store):
+    record(store, make_run("a"), make_run("b"))
+    catalog = BlueskyEmbeddedCatalog(store.path)
+    opened = [iter(catalog) for _ in range(40)]
+    assert [next(one) for one in opened] == ["a"] * 40
+    record(store, make_run("c"))
+    assert [list(one) for one in opened] == [["b"]] * 40
+    assert len(catalog) == 3
+    catalog.close()
+
+
+def test_connections_of_a_server_that_are_all_in_use_are_told(store):
+    from sqlalchemy import exc
+
+    with pytest.raises(Unreachable, match="all connections of this process"), store.database.errors("be read"):
+        raise exc.TimeoutError("QueuePool limit")
+
+
 def test_a_store_pickles_without_its_connections(store):
     record(store, make_run("a"))
     other = pickle.loads(pickle.dumps(store))
@@ -363,3 +405,12 @@ def test_a_store_pickles_without_its_connections(store):
 def test_passwords_are_not_shown(url, shown):
     assert Database(url).shown == shown
     assert repr(Database(url)) == f"Database({shown!r})"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:p@ss:secret@host:5x/name", "postgresql+psycopg://me:secret@[::1/name"]
+)
+def test_an_address_that_is_none_is_told_without_its_password(tmp_path, url):
+    with pytest.raises(Invalid, match="no address of a database") as told:
+        Store(tmp_path, database=url).version()
+    assert "secret" not in "".join(traceback.format_exception(told.value))
