@@ -16,6 +16,8 @@ __all__ = ["both", "find_uid"]
 _NUMBER = re.compile(r"-?[0-9]+")
 _SHOWN = 10
 _SEARCHED_FOR_NEAR = 2_000
+#: What can be counted no further: databases and iterators take no larger numbers.
+_RUNS_AT_MOST = 1 << 62
 
 
 def both(first: Node, second: Node) -> Node:
@@ -92,7 +94,7 @@ def find_uid(collection: RunCollection, query: Node, key: Any) -> str:
 
 def _by_number(collection: RunCollection, query: Node, number: int, key: Any) -> str:
     if number < 0:
-        for uid in collection.find(query, newest_first=True, skip=-number - 1, limit=1):
+        for uid in collection.find(query, newest_first=True, skip=min(-number - 1, _RUNS_AT_MOST), limit=1):
             return uid
         raise OutOfRange(f"Catalog only contains {collection.count(query)} runs; there is no position {number}")
     for uid in collection.find(both(query, Eq("scan_id", number)), newest_first=True, limit=1):

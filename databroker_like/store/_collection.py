@@ -20,6 +20,7 @@ from databroker_like.store._recording import StoreSink
 from databroker_like.store._search_distinct import distinct
 from databroker_like.store._store import Store
 from databroker_like.store._stored_run import StoredRun
+from databroker_like.store._terms import is_writable
 
 __all__ = ["StoreCollection"]
 
@@ -130,10 +131,14 @@ class StoreCollection(RunCollection):
     def _row(self, uid: str, *columns: Any) -> Any:
         from sqlalchemy import select
 
-        if not isinstance(uid, str) or not self.store.check_version():
+        if not isinstance(uid, str) or not self._can_be_asked(uid) or not self.store.check_version():
             return None
         with self.store.database.read() as connection:
             return connection.execute(select(*columns).where(tables.run.c.uid == uid)).one_or_none()
+
+    def _can_be_asked(self, uid: str) -> bool:
+        """Whether the database takes such text; if not, no run has this uid. SQLite takes NUL, and PostgreSQL not."""
+        return is_writable(uid.replace("\0", "") if self.store.database.is_sqlite else uid)
 
     def _known(self, uid: str, *columns: Any) -> Any:
         row = self._row(uid, *columns)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.errors import (
     DatabrokerError,
     Invalid,
+    InvalidDocument,
     InvalidFile,
     MissingExtra,
     NotWritable,
@@ -271,7 +272,11 @@ class Database:
             ) from error
 
     def _translated(self, what: str, error: Any) -> DatabrokerError:
+        from sqlalchemy import exc
+
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        if isinstance(error, exc.DataError):  # text with NUL, for PostgreSQL, or numbers or documents too large
+            return InvalidDocument(f"the store {self.shown} takes no such value: {said}")
         if not self.is_sqlite:
             return self._of_server(what, said.replace(self.url, self.shown), error)
         if "locked" in said or "busy" in said:

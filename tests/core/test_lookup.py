@@ -127,6 +127,12 @@ def test_a_position_too_far_back_says_how_many_there_are():
         find_uid(THREE, Everything(), -4)
 
 
+@pytest.mark.parametrize("key", [-(2**70), str(-(2**70))])
+def test_a_position_further_back_than_anything_counts_is_out_of_range(key):
+    with pytest.raises(OutOfRange, match="only contains 3 runs"):
+        find_uid(THREE, Everything(), key)
+
+
 @pytest.mark.parametrize("key", ["abc", 5, "5"])
 def test_a_catalog_without_runs_says_so(key):
     with pytest.raises(NoSuchRun, match="there are no runs"):

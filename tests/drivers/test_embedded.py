@@ -15,7 +15,16 @@ import numpy
 import pytest
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import Conflict, Invalid, InvalidDocument, InvalidFile, NoSuchRun, NotWritable, WrongType
+from databroker_like.errors import (
+    Conflict,
+    Invalid,
+    InvalidDocument,
+    InvalidFile,
+    NoSuchRun,
+    NotWritable,
+    OutOfRange,
+    WrongType,
+)
 from databroker_like.store import _growth as growth
 from databroker_like.testing import _runs as samples
 
@@ -281,3 +290,31 @@ def test_a_slip_in_deleting_is_told(catalog: BlueskyEmbeddedCatalog) -> None:
     with pytest.raises(WrongType, match=r"timedelta\(days=365\), not 365"):
         catalog.delete_all(older_than=365)  # type: ignore[arg-type]
     assert list(catalog) == ["one"]
+
+
+#: Half a surrogate pair, which is no text in UTF-8.
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize("name", ["start", "descriptor", "event", "stop"])
+def test_a_uid_that_no_database_takes_is_refused(catalog: BlueskyEmbeddedCatalog, name: str) -> None:
+    run = samples.scalars(uid="one")
+    at = next(number for number, (kind, _) in enumerate(run) if kind == name)
+    record(catalog, run[:at])
+    doc = dict(run[at][1])
+    doc["descriptor" if name == "event" else "uid"] = HALF
+    with pytest.raises(InvalidDocument, match=f"^{name} .* cannot be stored: .*surrogates not allowed"):
+        catalog.insert(name, doc)
+    record(catalog, run[at:])
+    assert catalog.store.check() == []
+
+
+def test_a_key_that_no_database_takes_is_that_of_no_run(catalog: BlueskyEmbeddedCatalog) -> None:
+    record(catalog, samples.scalars(uid="one"))
+    assert HALF not in catalog
+    with pytest.raises(NoSuchRun):
+        catalog[HALF]
+    with pytest.raises(NoSuchRun):
+        catalog.delete(HALF)
+    with pytest.raises(OutOfRange):
+        catalog[-(2**70)]

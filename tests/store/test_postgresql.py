@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import Conflict, Invalid, NotWritable, Unreachable
+from databroker_like.errors import Conflict, Invalid, InvalidDocument, NotWritable, Unreachable
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
 from databroker_like.testing import DriverContract
@@ -188,6 +188,23 @@ def test_recording_goes_on_when_the_server_has_closed_connections(on_server, pos
     sink.close()
     assert recorded(on_server, "a") == docs
     assert on_server.check() == []
+
+
+def test_what_the_database_takes_no_value_of_is_refused_and_found_nowhere(on_server):
+    catalog = BlueskyEmbeddedCatalog(database=on_server.database.url, data=on_server.files.root)
+    start, descriptor, event, *_ = make_run("a", 1)
+    with pytest.raises(InvalidDocument, match=r"takes no such value: .*NUL"):
+        catalog.insert("start", {**start[1], "uid": "a\0"})
+    for name, doc in (start, descriptor):
+        catalog.insert(name, doc)
+    with pytest.raises(InvalidDocument, match=r"takes no such value: .*NUL"):
+        catalog.insert("event", {**event[1], "descriptor": "a-d\0"})
+    with pytest.raises(InvalidDocument):
+        catalog.insert("event", {**event[1], "seq_num": 2**63})
+    catalog.insert(*event)
+    assert "a\0" not in catalog
+    assert recorded(on_server, "a") == [start, descriptor, event]
+    catalog.close()
 
 
 def test_who_may_only_read_is_told(on_server):
