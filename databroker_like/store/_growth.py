@@ -133,19 +133,15 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
 
 def _end(connection: Connection, descriptor_id: int) -> int:
     """The first row of a descriptor that nobody has written."""
-    from sqlalchemy import func, select
+    low = descriptor_id * ROWS
+    last, sealed = connection.execute(_END, {"id": descriptor_id, "low": low, "high": low + ROWS - 1}).one()
+    return row_of(last) + 1 if last is not None else int(sealed or 0)
 
-    event, segment = tables.event, tables.segment
-    last = connection.execute(select(func.max(event.c.place)).where(of_descriptor(descriptor_id))).scalar()
-    if last is not None:
-        return row_of(last) + 1
-    sealed = connection.execute(
-        select(segment.c.first + segment.c.rows)
-        .where(segment.c.descriptor_id == descriptor_id)
-        .order_by(segment.c.first.desc())
-        .limit(1)
-    ).scalar()
-    return int(sealed or 0)
+
+_END = text(
+    "SELECT (SELECT max(place) FROM event WHERE place BETWEEN :low AND :high), "
+    "(SELECT first + rows FROM segment WHERE descriptor_id = :id ORDER BY first DESC LIMIT 1)"
+)
 
 
 def _refuse_others(connection: Connection) -> None:
