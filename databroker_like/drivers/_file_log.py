@@ -14,6 +14,7 @@ from databroker_like.drivers._files import FileCollection
 from databroker_like.drivers._format import FileFormat, Reader, open_file
 from databroker_like.drivers._places import Place
 from databroker_like.errors import Conflict, InvalidDocument, InvalidFile, NoSuchRun, NotWritable
+from databroker_like.files._folders import make_folder, sync_folder
 
 __all__ = ["FileLog", "FileLogs"]
 
@@ -54,7 +55,7 @@ class FileLogs:
         folder = self._folder()
         path = os.path.join(folder, uid + self._collection.format.suffix)
         try:
-            holders = _make_folder(folder)
+            holders = make_folder(folder)
         except OSError as error:
             raise _not_writable(folder, error) from error
         try:
@@ -71,7 +72,7 @@ class FileLogs:
         if self._fsync != "never":
             try:
                 for holder in holders:
-                    _sync_folder(holder)
+                    sync_folder(holder)
             except OSError as error:
                 log.discard()
                 raise _not_writable(path, error) from error
@@ -230,30 +231,6 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_APPEND | _CLOEXEC)
     except OSError as error:
         raise _not_writable(path, error) from error
-
-
-def _make_folder(folder: str) -> list[str]:
-    """Make a folder; those in which something is new once a file is in it, the innermost first."""
-    holders = [folder]
-    while not os.path.isdir(holders[-1]):
-        above = os.path.dirname(os.path.abspath(holders[-1]))
-        if above == holders[-1]:
-            break
-        holders.append(above)
-    os.makedirs(folder, exist_ok=True)
-    return holders
-
-
-def _sync_folder(folder: str) -> None:
-    """Force to the disk which files a folder has."""
-    descriptor = os.open(folder, os.O_RDONLY | _CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has nothing to force
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _is_blank(path: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from databroker_like.errors import DatabrokerError, MissingFile, NotWritable, Unreachable
+from databroker_like.files._folders import make_folder, sync_folder
 from databroker_like.registry import require
 
 __all__ = ["DataFiles"]
@@ -77,13 +78,14 @@ class DataFiles:
             return
         temporary = f"{path}.{secrets.token_hex(4)}.part"
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            holders = make_folder(os.path.dirname(path))
             with open(temporary, "xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            _sync_folder(os.path.dirname(path))
+            for holder in holders:
+                sync_folder(holder)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -212,14 +214,6 @@ class DataFiles:
 def _written(about: dict[str, Any]) -> float:
     written = about.get("LastModified") or about.get("created") or about.get("mtime") or 0.0
     return float(written.timestamp()) if hasattr(written, "timestamp") else float(written)
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _not_writable(path: str, error: OSError) -> NotWritable:

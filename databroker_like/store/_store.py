@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._sink import checked_fsync
 from databroker_like.errors import Invalid, InvalidFile, NotWritable, listed
+from databroker_like.files._folders import make_folder, sync_folder
 from databroker_like.store import _schema as tables
 from databroker_like.store._backup import BackedUp, backup, restore
 from databroker_like.store._check import Problem, check
@@ -206,7 +207,8 @@ class Store:
     def _make_folder(self) -> None:
         self.refuse_network()
         try:
-            os.makedirs(self.path, exist_ok=True)
+            for holder in make_folder(self.path):
+                sync_folder(holder)
         except OSError as error:
             raise NotWritable(
                 f"the store {self.path} cannot be made: {error.strerror or error}; choose a folder where you may write"
