@@ -11,6 +11,7 @@ from databroker_like.codecs import decode, encode
 from databroker_like.core._belonging import belongs_nowhere, belongs_to, named
 from databroker_like.core._columns import scalars
 from databroker_like.core._identity import same
+from databroker_like.core._pages import unpack_datum_page
 from databroker_like.core._validation import check_columns, validate
 from databroker_like.errors import Conflict, InvalidDocument, NotWritable, Unreachable
 from databroker_like.store import _schema as tables
@@ -160,13 +161,14 @@ class StoreSink:
 
     def _datums(self, name: str, doc: Doc) -> None:
         run = self._run_of(name, doc)
+        check_columns(name, doc)
         ids = [doc["datum_id"]] if name == "datum" else list(scalars(doc["datum_id"]))
         known = self._known_datums(run, ids)
         if known:
             new = [row for row, datum_id in enumerate(ids) if datum_id not in known]
-            for row, datum_id in enumerate(ids):
-                kwargs = _datum_kwargs(name, doc, row)
-                if datum_id in known and not same(known[datum_id], {"resource": doc["resource"], "kwargs": kwargs}):
+            coming = _by_id(name, doc)
+            for datum_id, held in known.items():
+                if not same(held, coming[datum_id]):
                     raise Conflict(f"run {run.uid} holds another datum {datum_id!r} already; this one is not recorded")
             if not new:
                 return
@@ -205,18 +207,19 @@ class StoreSink:
         if len(set(ids)) != len(ids):
             raise InvalidDocument(f"a datum page of run {run.uid} has one datum_id twice; it is not recorded")
         table, names = tables.datum, tables.datum_id
+        there: dict[int, set[str]] = {}
         with self._store.database.read() as connection:
             for begin in range(0, len(ids), 500):
                 some = ids[begin : begin + 500]
-                rows = connection.execute(
-                    select(names.c.datum_id, table.c.name, table.c.body)
-                    .join(table, (table.c.run_id == names.c.run_id) & (table.c.position == names.c.position))
-                    .where(names.c.run_id == run.id, names.c.datum_id.in_(some))
-                )
-                for datum_id, name, body in rows:
-                    doc = decode(body)
-                    row = 0 if name == "datum" else list(scalars(doc["datum_id"])).index(datum_id)
-                    found[datum_id] = {"resource": doc["resource"], "kwargs": _datum_kwargs(name, doc, row)}
+                query = select(names.c.datum_id, names.c.position)
+                query = query.where(names.c.run_id == run.id, names.c.datum_id.in_(some))
+                for datum_id, position in connection.execute(query):
+                    there.setdefault(position, set()).add(datum_id)
+            for position, sought in there.items():
+                query = select(table.c.name, table.c.body)
+                query = query.where(table.c.run_id == run.id, table.c.position == position)
+                name, body = connection.execute(query).one()
+                found |= {datum_id: held for datum_id, held in _by_id(name, decode(body)).items() if datum_id in sought}
         return found
 
     def _event(self, doc: Doc) -> None:
@@ -286,9 +289,10 @@ class StoreSink:
         seal(self._store, run.id)
 
 
-def _datum_kwargs(name: str, doc: Doc, row: int) -> dict[str, Any]:
-    kwargs = doc["datum_kwargs"]
-    return dict(kwargs) if name == "datum" else {key: scalars(column)[row] for key, column in kwargs.items()}
+def _by_id(name: str, doc: Doc) -> dict[str, Doc]:
+    """What each datum of a document says."""
+    datums = [doc] if name == "datum" else unpack_datum_page(doc)
+    return {datum["datum_id"]: {"resource": doc["resource"], "kwargs": datum["datum_kwargs"]} for datum in datums}
 
 
 def _again() -> tuple[type[Exception], ...]:
