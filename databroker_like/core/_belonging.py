@@ -78,5 +78,5 @@ def named(name: str, doc: Doc) -> str:
     """
     uid = doc.get("uid", doc.get("datum_id", ""))
     if not isinstance(uid, str):
-        uid = str(uid[0]) if len(uid) else ""
+        uid = str(uid if not hasattr(uid, "__len__") else uid[0] if len(uid) else "")
     return f"{name} {uid!r}"

@@ -17,6 +17,7 @@ from databroker_like.errors import Conflict, InvalidDocument, NotWritable, Unrea
 from databroker_like.store import _schema as tables
 from databroker_like.store._database import Overtaken
 from databroker_like.store._growth import INSERT_EVENT, insert_event, insert_page, seal
+from databroker_like.store._needed import check_needed
 from databroker_like.store._open_runs import OpenRun, OpenRuns
 from databroker_like.store._tail import Tail, next_position
 from databroker_like.store._terms import index_run, index_stop
@@ -57,6 +58,8 @@ class StoreSink:
         """Record one document; see `RunSink`."""
         if self._checked:
             validate(name, doc)
+        else:
+            check_needed(name, doc)
         with self._lock:
             for _ in range(_TRIES):
                 try:
