@@ -10,7 +10,7 @@ from typing import Any
 from databroker_like.codecs import encode
 from databroker_like.core._revision import DocumentKey
 from databroker_like.core._transforms import TRANSFORMABLE, apply_transform, parse_transforms
-from databroker_like.core._validation import validate
+from databroker_like.core._validation import check_columns, validate
 from databroker_like.errors import Invalid, InvalidDocument, NoSuchDocument, WrongType, listed, nearest
 
 __all__ = [
@@ -265,6 +265,7 @@ def _check(key: DocumentKey, old: Doc, new: Doc, ended: bool) -> None:
 def _problem(name: str, doc: Doc) -> InvalidDocument | None:
     try:
         validate(name, doc)
+        check_columns(name, doc)
     except InvalidDocument as problem:
         return problem
     return None

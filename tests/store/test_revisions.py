@@ -668,6 +668,14 @@ def test_all_documents_of_a_run_become_one_revision(several):
     assert units(several["run0"]) == "cm"
 
 
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), 10**400])
+def test_a_time_that_no_run_begins_at_is_refused(several, time):
+    with pytest.raises(InvalidDocument, match=r"not valid at 'time': .* is no time of a run"):
+        several["run0"].amend({"start": {"time": time}}, reason="a slip")
+    assert several["run0"].revisions == []
+    assert several.store.check() == []
+
+
 def test_a_run_on_which_a_transform_fails_is_left_and_reported(several):
     def fails(doc):
         if doc["scan_id"] == 1:
