@@ -122,7 +122,7 @@ def rows(folder: Path, *, times: int = 5) -> Iterator[Row]:
 
     cost = best_of(times, lambda catalog: record(catalog, "event", singles), before=fresh_store)
     yield Row("recording events one by one", len(singles) / cost, 20_000, "events/CPU-s", at_least=True)
-    cost = best_of(times, lambda catalog: record(catalog, "event_page", in_pages), before=fresh_store)
+    cost = best_of(times * 2, lambda catalog: record(catalog, "event_page", in_pages), before=fresh_store)
     yield Row("recording events in pages of 1,000", _EVENTS / cost, 500_000, "events/CPU-s", at_least=True)
     for catalog in catalogs:
         catalog.close()
