@@ -115,7 +115,7 @@ class _Number(enum.IntEnum):
     ONE = 1
 
 
-class _Word(str, enum.Enum):
+class _Word(enum.StrEnum):
     YES = "yes"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from databroker_like.codecs import decode
 from databroker_like.core._collection import RunCollection, check_revision
@@ -22,9 +23,17 @@ from databroker_like.store._store import Store
 from databroker_like.store._stored_run import StoredRun
 from databroker_like.store._terms import is_writable
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 __all__ = ["StoreCollection"]
 
 Doc = Mapping[str, Any]
+_Row = TypeVar("_Row")
+
+#: How many are read before the first is handed out.
+_UIDS_AHEAD = 10_000
+_HEADS_AHEAD = 1_000
 
 
 class StoreCollection(RunCollection):
@@ -48,22 +57,33 @@ class StoreCollection(RunCollection):
     def find(
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[str]:
-        if not self.store.check_version():
-            return
-        with self.store.database.read() as connection:
-            yield from search.find(connection, query, newest_first=newest_first, skip=skip, limit=limit, decode=decode)
+        options: dict[str, Any] = {"newest_first": newest_first, "skip": skip, "limit": limit, "decode": decode}
+        return self._ahead(_UIDS_AHEAD, lambda connection: search.find(connection, query, **options))
 
     def heads(
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[tuple[str, Doc, Doc | None]]:
+        options: dict[str, Any] = {"newest_first": newest_first, "skip": skip, "limit": limit, "decode": decode}
+        found = self._ahead(_HEADS_AHEAD, lambda connection: search.versions_and_heads(connection, query, **options))
+        for run_id, revision, uid, start, stop in found:
+            self._seen = uid, (run_id, revision)
+            yield uid, decode(start), None if stop is None else decode(stop)
+
+    def _ahead(self, size: int, ask: Callable[[Connection], Iterator[_Row]]) -> Iterator[_Row]:
+        """What is found; when it is no more than ``size``, the connection is given back before the first is handed out.
+
+        Whoever takes them may take long, and a connection that reads keeps the log of the database from shrinking.
+        """
         if not self.store.check_version():
             return
         with self.store.database.read() as connection:
-            for run_id, revision, uid, start, stop in search.versions_and_heads(
-                connection, query, newest_first=newest_first, skip=skip, limit=limit, decode=decode
-            ):
-                self._seen = uid, (run_id, revision)
-                yield uid, decode(start), None if stop is None else decode(stop)
+            found = ask(connection)
+            ahead = list(islice(found, size))
+            if len(ahead) == size:
+                yield from ahead
+                ahead = []
+                yield from found
+        yield from ahead
 
     def count(self, query: Node = Everything()) -> int:
         if not self.store.check_version():

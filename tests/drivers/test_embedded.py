@@ -318,3 +318,15 @@ def test_a_key_that_no_database_takes_is_that_of_no_run(catalog: BlueskyEmbedded
         catalog.delete(HALF)
     with pytest.raises(OutOfRange):
         catalog[-(2**70)]
+
+
+def test_runs_that_are_walked_through_slowly_hold_nothing(catalog: BlueskyEmbeddedCatalog) -> None:
+    for number in range(3):
+        record(catalog, samples.scalars(uid=f"41fb8ca9-{number}", time=1e9 + number))
+    pool = catalog.store.database.engine.pool
+    before = pool.checkedout()  # that of the recorder
+    walked = iter(catalog.items())
+    uids = iter(catalog)
+    next(walked), next(uids)
+    assert pool.checkedout() == before
+    assert len(list(walked)) == len(list(uids)) == 2

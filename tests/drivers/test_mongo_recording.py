@@ -245,7 +245,7 @@ def test_what_it_cannot_hold_is_told_before_anything_is_written(catalog, more, s
 
 
 def test_a_fsync_that_is_none_is_refused():
-    with pytest.raises(Invalid, match="fsync, .* is one of 'event', 'never', 'stop', not 'sometimes'"):
+    with pytest.raises(Invalid, match=r"fsync, .* is one of 'event', 'never', 'stop', not 'sometimes'"):
         BlueskyMongoCatalog("mongodb://h/a", "mongodb://h/b", fsync="sometimes")
 
 
