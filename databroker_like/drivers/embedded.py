@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -37,7 +38,8 @@ class BlueskyEmbeddedCatalog(Broker):
     data : str, optional
         Another place for the data files: a folder, or one in an object store, such as ``s3://bucket/prefix``.
     data_options : dict, optional
-        What fsspec needs to reach that place.
+        What fsspec needs to reach that place. In the YAML of a catalog, its secrets and the password in ``database``
+        are taken from the environment: ``DATA_SECRET``, ``DATABASE_PASSWORD``.
     fsync : {"stop", "event", "never"}
         What is recorded survives the death of the process in any case; whether it is also forced to the disk, against
         a power cut: with each stop document (the default), with each document, or when the system sees fit.
@@ -98,6 +100,16 @@ class BlueskyEmbeddedCatalog(Broker):
             transforms=transforms,
             **kwargs,
         )
+
+    def _yaml(self) -> Any:
+        data = super()._yaml()
+        for source in data["sources"].values():
+            args = source["args"]
+            if args.get("database"):
+                args["database"] = _PASSWORD.sub(r"\1{{ env(DATABASE_PASSWORD) }}", args["database"])
+            if args.get("data_options"):
+                args["data_options"] = _without_secrets(args["data_options"])
+        return data
 
     def _make_collection(self) -> RunCollection:
         return StoreCollection(self.store)
@@ -210,3 +222,20 @@ def _folder(path: Any) -> str:
             "object store are given as database='postgresql+psycopg://...' and data='s3://...'"
         )
     return folder
+
+
+#: In ``://user:password@`` all but the user.
+_PASSWORD = re.compile(r"(?<=://)([^/:@]*:)([^/]*)(?=@)")
+_SECRET = re.compile("secret|password|token", re.IGNORECASE)
+
+
+def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a file that others may read: what is secret is taken from the environment."""
+    return {
+        key: _without_secrets(value)
+        if isinstance(value, Mapping)
+        else f"{{{{ env(DATA_{key.upper()}) }}}}"
+        if _SECRET.search(key)
+        else value
+        for key, value in options.items()
+    }

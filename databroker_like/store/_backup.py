@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Conflict, DatabrokerError, InvalidFile, MissingFile, NotWritable, listed
+from databroker_like.files._folders import sync_folder
 from databroker_like.store import _schema as tables
 from databroker_like.store._check import check, referenced_files
 from databroker_like.store._data_files import DataFiles
@@ -87,6 +88,7 @@ def _appearing(path: str) -> Iterator[str]:
         os.makedirs(part)
         yield part
         os.rename(part, path)
+        sync_folder(os.path.dirname(path) or ".")
     except OSError as error:
         if isinstance(error, DatabrokerError):
             raise

@@ -330,3 +330,20 @@ def test_runs_that_are_walked_through_slowly_hold_nothing(catalog: BlueskyEmbedd
     next(walked), next(uids)
     assert pool.checkedout() == before
     assert len(list(walked)) == len(list(uids)) == 2
+
+
+def test_a_saved_catalog_file_has_no_secret_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import databroker_like
+
+    options = {"key": "reader", "secret": "hush-1", "client_kwargs": {"aws_session_token": "hush-2"}}
+    url = "postgresql+psycopg://lab:hush-3@db.example/lab"
+    catalog = BlueskyEmbeddedCatalog(database=url, data="s3://lab/runs", data_options=options, name="lab")
+    saved = catalog.serialize()
+    assert "hush" not in saved
+    (tmp_path / "lab.yml").write_text(saved)
+    for name, value in (("SECRET", "hush-1"), ("AWS_SESSION_TOKEN", "hush-2")):
+        monkeypatch.setenv(f"DATA_{name}", value)
+    monkeypatch.setenv("DATABASE_PASSWORD", "hush-3")
+    again = databroker_like.open_catalog(tmp_path / "lab.yml")["lab"]
+    assert again.store.database.url == url
+    assert again.store.files._options == options
