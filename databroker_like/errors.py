@@ -18,6 +18,9 @@ code a service answers with, so that an error raised far away arrives here as th
     │   ├── InvalidCatalog
     │   ├── InvalidConfig
     │   ├── InvalidFile
+    │   ├── InvalidRequest          422 INVALID_ARGUMENT
+    │   ├── NoSuchFormat            406 INVALID_ARGUMENT
+    │   ├── TooLarge                413 RESOURCE_EXHAUSTED
     │   ├── ProjectionError KeyError
     │   └── AmbiguousKey
     ├── WrongType           TypeError   400 INVALID_ARGUMENT
@@ -53,11 +56,13 @@ __all__ = [
     "InvalidDocument",
     "InvalidFile",
     "InvalidQuery",
+    "InvalidRequest",
     "MissingExtra",
     "MissingFile",
     "NoSuchColumn",
     "NoSuchConfig",
     "NoSuchDocument",
+    "NoSuchFormat",
     "NoSuchHandler",
     "NoSuchRun",
     "NoSuchStream",
@@ -71,6 +76,7 @@ __all__ = [
     "PluginFailed",
     "ProjectionError",
     "ServiceFailed",
+    "TooLarge",
     "TransformFailed",
     "Unreachable",
     "WrongType",
@@ -153,6 +159,25 @@ class InvalidConfig(Invalid):
 
 class InvalidFile(Invalid):
     """A data file whose content is not what its name or mimetype promises."""
+
+
+class InvalidRequest(Invalid):
+    """A request with a parameter or a body that cannot be understood."""
+
+    http_status = 422
+
+
+class NoSuchFormat(Invalid):
+    """A format in which this cannot be sent."""
+
+    http_status = 406
+
+
+class TooLarge(Invalid):
+    """More than is sent or taken at once; the message says how much is."""
+
+    http_status = 413
+    grpc_code = "RESOURCE_EXHAUSTED"
 
 
 class ProjectionError(Invalid, KeyError):

@@ -1,0 +1,71 @@
+"""What an error is answered with: a status, and a sentence that tells nothing of the inside of the service."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from databroker_like.errors import DatabrokerError, NotAuthenticated, ServiceFailed, Unreachable
+
+__all__ = ["Problem", "problem_of"]
+
+_logger = logging.getLogger("databroker_like.service")
+
+#: What trying again will not change: a client that gets a status of 500 and above asks again and again.
+_LASTING = 422
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a request is answered when it cannot be done.
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    detail : str
+        A sentence.
+    headers : dict, optional
+        That go with the status.
+    """
+
+    status: int
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The answer to a request that raised this.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    Problem
+        An error of ours has its own status, and its message is meant to be read. Those that stand for a failure that
+        stays (a handler that raises, a package that is not installed) are 422, for clients of the Tiled protocol try
+        for 45 seconds whatever is answered with 500 or more. Any other error is 500; it goes to the log, and its text
+        to nobody else.
+
+    Examples
+    --------
+    >>> from databroker_like.errors import NoSuchRun
+    >>> problem_of(NoSuchRun("there is no run 'abc'"))
+    Problem(status=404, detail="there is no run 'abc'", headers={})
+    >>> problem_of(NotAuthenticated("an API key is needed")).headers
+    {'WWW-Authenticate': 'Apikey'}
+    """
+    if not isinstance(error, DatabrokerError):
+        _logger.error("a request failed", exc_info=error)
+        return Problem(500, "the service failed; its log says why")
+    status, headers = error.http_status, {}
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = "Apikey"
+    elif isinstance(error, Unreachable):
+        headers["Retry-After"] = "5"
+    elif status >= 500 and not isinstance(error, ServiceFailed):
+        _logger.warning("%s: %s", type(error).__name__, error)
+        status = _LASTING
+    return Problem(status, str(error), headers)

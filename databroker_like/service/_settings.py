@@ -1,0 +1,52 @@
+"""The settings of a service: limits on what a stranger may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from databroker_like.errors import Invalid
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits on what may be asked for.
+
+    Parameters
+    ----------
+    most_reply_bytes : int
+        Of the data in one reply, before it is encoded; 300 MB by default.
+    most_body_bytes : int
+        Of a request; 1 MB by default.
+    most_items : int
+        On a page of a listing; 300 by default.
+    most_filters : int
+        In a search; 32 by default.
+    deepest : int
+        Containers in one another that are sent as one, and values in one another in a query; 32 by default.
+    most_nodes : int
+        That one reply may take together from inside a container; 10 000 by default.
+
+    Raises
+    ------
+    Invalid
+        When one is no positive number.
+
+    Examples
+    --------
+    >>> Settings(most_items=100).most_items
+    100
+    """
+
+    most_reply_bytes: int = 300_000_000
+    most_body_bytes: int = 1_000_000
+    most_items: int = 300
+    most_filters: int = 32
+    deepest: int = 32
+    most_nodes: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise Invalid(f"the setting {name!r} is a positive number, not {value!r}")

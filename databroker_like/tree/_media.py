@@ -1,0 +1,104 @@
+"""Which format an answer has: what the caller asks for by name or by media type, out of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from databroker_like.errors import NoSuchFormat, listed, nearest
+from databroker_like.tree._asked import Asked
+
+__all__ = ["Format", "chosen"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to send data.
+
+    Parameters
+    ----------
+    media_type : str
+        Without parameters.
+    write : callable
+        Of what is sent; it gives bytes, or an iterator of bytes.
+    aliases : tuple of str, optional
+        Short names.
+    parameters : str
+        That are sent after the media type, such as ``"; charset=utf-8"``.
+    """
+
+    media_type: str
+    write: Callable[[Any], Any]
+    aliases: tuple[str, ...] = field(default=())
+    parameters: str = ""
+
+    @property
+    def sent_as(self) -> str:
+        """The media type, with its parameters."""
+        return self.media_type + self.parameters
+
+
+def chosen(asked: Asked, formats: Iterable[Format]) -> Format:
+    """The format of an answer.
+
+    Parameters
+    ----------
+    asked : Asked
+        Its parameter ``format`` is a name or a media type; the header ``Accept`` says several.
+    formats : iterable of Format
+        The first is given to who takes anything.
+
+    Returns
+    -------
+    Format
+
+    Raises
+    ------
+    NoSuchFormat
+        When there is none that the caller takes.
+    """
+    there = tuple(formats)
+    named = _by_name(there)
+    asked_for = asked.params.one("format")
+    wanted = [asked_for.strip()] if asked_for else _accepted(asked.accept)
+    for one in wanted:
+        if one in named:
+            return named[one]
+        if one in ("*/*", ""):
+            return there[0]
+        if one.endswith("/*"):
+            for found in there:
+                if found.media_type.startswith(one[:-1]):
+                    return found
+    near = nearest(wanted[0], named) if wanted else []
+    hint = f"; did you mean {listed(near)}?" if near else ""
+    raise NoSuchFormat(
+        f"this cannot be sent as {', '.join(wanted)!r:.200}, but as {listed(f.media_type for f in there)}{hint}"
+    )
+
+
+def _by_name(formats: Iterable[Format]) -> Mapping[str, Format]:
+    found: dict[str, Format] = {}
+    for one in formats:
+        for name in (one.media_type, *one.aliases):
+            found.setdefault(name, one)
+    return found
+
+
+def _accepted(accept: str) -> list[str]:
+    """The media types in a header, the most wanted first."""
+    weighed = []
+    for position, part in enumerate((accept or "*/*").split(",", 100)[:100]):
+        media_type, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip() == "q":
+                try:
+                    weight = float(value)
+                except ValueError:
+                    weight = 0.0
+        if weight > 0:
+            weighed.append((-weight, position, media_type))
+    return [media_type for _, _, media_type in sorted(weighed)]
