@@ -1,0 +1,112 @@
+"""The real tiled client, in an environment of its own, reads from our service over loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import uvicorn
+
+from databroker_like.nodes import ArrayData, ContainerNode, MapNode, TableData
+from databroker_like.structures import Spec
+from databroker_like.tree import build_app
+
+ROOT = Path(__file__).parents[2]
+GRID = np.arange(35.0).reshape(7, 5)
+
+
+@pytest.fixture(scope="module")
+def peer() -> str:
+    """The interpreter of the environment of the tiled client."""
+    named = os.environ.get("DATABROKER_LIKE_TILED_PYTHON")
+    folder = ROOT / ".venv-peers" / "tiled-0.2.20" / ("Scripts" if sys.platform == "win32" else "bin")
+    python = Path(named) if named else folder / "python"
+    if not python.exists():
+        pytest.skip(f"tiled is not at {python}; DATABROKER_LIKE_TILED_PYTHON names the python that has it")
+    return str(python)
+
+
+@contextmanager
+def served(root: ContainerNode) -> Iterator[str]:
+    """The URL of a service of a tree, on a port of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(build_app(root, api_key="secret"), log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture
+def client_reads(peer: str, tmp_path: Path) -> Callable[[ContainerNode, str], Any]:
+    """What the client reads of a tree."""
+
+    def reads(root: ContainerNode, what: str) -> Any:
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("XDG_", "PYTHON", "VIRTUAL", "TILED"))
+        }
+        with served(root) as url:
+            done = subprocess.run(
+                [peer, str(ROOT / "scripts" / "peers" / "ask_service.py"), url, "secret", what],
+                env={**environment, "HOME": str(tmp_path)},
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+    return reads
+
+
+@pytest.mark.peer
+def test_the_client_lists_searches_slices_and_exports(client_reads: Callable[[ContainerNode, str], Any]) -> None:
+    root = MapNode(
+        {
+            "grid": ArrayData(GRID, chunks=((3, 3, 1), (2, 2, 1)), metadata={"color": "red"}, specs=[Spec("demo")]),
+            "table": TableData(pd.DataFrame({"x": [1, 2, 3], "name": ["a", "b", "c"]})),
+            "inner": MapNode({"one": ArrayData(np.arange(3))}, metadata={"level": 1}),
+            "many": MapNode({f"k{i}": MapNode({}, metadata={"i": i, "half": i // 2}) for i in range(700)}),
+        }
+    )
+    assert client_reads(root, "tree") == {
+        "keys": ["grid", "table", "inner", "many"],
+        "metadata": {"color": "red"},
+        "specs": ["demo"],
+        "whole": GRID.tolist(),
+        "part": GRID[1, ::2].tolist(),
+        "block": GRID[3:6, :2].tolist(),
+        "table": {"x": [1, 2, 3], "name": ["a", "b", "c"]},
+        "columns": {"name": ["a", "b", "c"]},
+        "column": [1, 2, 3],
+        "found": ["k699", "k698"],
+        "none": 0,
+        "count": 700,
+        "last": "k699",
+        "long": 650,
+        "distinct": [{"value": 0, "count": 2}, {"value": 1, "count": 2}],
+        "array as csv": "".join(",".join(map(str, row)) + "\n" for row in GRID.tolist()),
+        "table as csv": "x,name\n1,a\n2,b\n3,c\n",
+        "container as json": {"contents": {"one": {"contents": {}, "metadata": {}}}, "metadata": {"level": 1}},
+        "refusals": ["KeyError", "IndexError", "ClientError"],
+    }
