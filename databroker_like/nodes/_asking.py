@@ -11,7 +11,7 @@ from databroker_like.queries import KeyLookup, KeysFilter, SpecsQuery, Structure
 from databroker_like.queries._tiled import TiledQuery
 from databroker_like.queries._values import MISSING, found_at, rank
 
-__all__ = ["as_sorting", "in_order_of", "matcher"]
+__all__ = ["as_sorting", "in_order_of", "matcher", "ranks"]
 
 T = TypeVar("T")
 Asked = Callable[[str, Node], bool]
@@ -94,17 +94,31 @@ def as_sorting(by: Sequence[tuple[str, int]]) -> Sorting:
     return found
 
 
-def in_order_of(by: Sorting, things: Iterable[T], metadata: Callable[[T], Mapping[str, Any]]) -> list[T]:
+def ranks(metadata: Mapping[str, Any], by: Sorting) -> list[Any]:
+    """What a node is ordered by: for each key something that compares, or None where it has no value.
+
+    Parameters
+    ----------
+    metadata : mapping
+    by : tuple of (str, int)
+        As `as_sorting` gives it.
+
+    Returns
+    -------
+    list
+    """
+    return [_rank(metadata, key.split(".")) if key else None for key, _ in by]
+
+
+def in_order_of(by: Sorting, ranked: Iterable[tuple[T, list[Any]]]) -> list[T]:
     """Some things in the order of what is said of them.
 
     Parameters
     ----------
     by : tuple of (str, int)
         As `as_sorting` gives it.
-    things : iterable
-        In the order of the empty key.
-    metadata : callable
-        Of a thing.
+    ranked : iterable of (object, list)
+        Each thing with its `ranks`, in the order of the empty key.
 
     Returns
     -------
@@ -112,25 +126,20 @@ def in_order_of(by: Sorting, things: Iterable[T], metadata: Callable[[T], Mappin
 
     Examples
     --------
-    >>> in_order_of((("n", -1),), [{"n": 9}, {}, {"n": 10}], lambda doc: doc)
+    >>> by = (("n", -1),)
+    >>> in_order_of(by, [(doc, ranks(doc, by)) for doc in ({"n": 9}, {}, {"n": 10})])
     [{'n': 10}, {'n': 9}, {}]
     """
-    ordered = list(things)
+    ordered = list(ranked)
     # The last key first: each sort leaves the order of equals as it was.
-    for key, direction in reversed(by):
+    for at, (key, direction) in reversed(list(enumerate(by))):
         if not key:
             ordered = ordered if direction > 0 else ordered[::-1]
             continue
-        parts = key.split(".")
-        ranked = [(_rank(metadata(thing), parts), thing) for thing in ordered]
-        there = [pair for pair in ranked if pair[0] is not None]
-        there.sort(key=_first, reverse=direction < 0)
-        ordered = [thing for _, thing in there] + [thing for found, thing in ranked if found is None]
-    return ordered
-
-
-def _first(pair: tuple[Any, Any]) -> Any:
-    return pair[0]
+        there = [pair for pair in ordered if pair[1][at] is not None]
+        there.sort(key=lambda pair: pair[1][at], reverse=direction < 0)
+        ordered = there + [pair for pair in ordered if pair[1][at] is None]
+    return [thing for thing, _ in ordered]
 
 
 def _rank(document: Mapping[str, Any], parts: list[str]) -> Any:

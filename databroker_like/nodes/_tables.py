@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.errors import Invalid, NoSuchColumn, OutOfRange, listed, nearest
 from databroker_like.nodes._arrays import ArrayNode
 from databroker_like.nodes._node import Node
-from databroker_like.slices import Slices, sliced_shape
+from databroker_like.slices import Slices, expand, sliced_shape
 from databroker_like.structures import ArrayStructure, StructureFamily, TableStructure
 
 if TYPE_CHECKING:
@@ -70,6 +70,23 @@ class TableNode(Node):
             When one is not there.
         """
 
+    def read_rows(self, columns: Sequence[str] | None, start: int, stop: int | None) -> pa.Table:
+        """Some rows, from one to before another.
+
+        Parameters
+        ----------
+        columns : sequence of str or None
+            None for all.
+        start, stop : int
+            Not negative; None for the end.
+
+        Returns
+        -------
+        pyarrow.Table
+        """
+        table = self.read(columns)
+        return table.slice(start, None if stop is None else max(0, stop - start))
+
     def check_columns(self, columns: Iterable[str]) -> None:
         """Refuse columns that are not there.
 
@@ -97,7 +114,7 @@ class TableNode(Node):
 
 
 class ColumnNode(ArrayNode):
-    """A column of a table as an array.
+    """A column of a table as an array, as the table was when it was asked for.
 
     Parameters
     ----------
@@ -108,6 +125,7 @@ class ColumnNode(ArrayNode):
     def __init__(self, table: TableNode, name: str) -> None:
         self._table = table
         self._name = name
+        self._structure: ArrayStructure | None = None
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -118,18 +136,26 @@ class ColumnNode(ArrayNode):
     def version(self) -> Any:
         return self._table.version
 
-    def _array(self) -> np.ndarray:
-        return as_array(self._table.read([self._name])[self._name], self._name)
-
     def structure(self) -> ArrayStructure:
-        return ArrayStructure.from_array(self._array())
+        if self._structure is None:
+            self._structure = ArrayStructure.from_array(self._rows(0, None))
+        return self._structure
 
     def read(self, slices: Slices = ()) -> np.ndarray:
         import numpy as np
 
-        array = self._array()
-        sliced_shape(slices, array.shape)
-        return np.asarray(array[slices])
+        shape = self.structure().shape
+        sliced_shape(slices, shape)
+        first, *rest = expand(slices, len(shape))
+        some = range(shape[0])[first] if isinstance(first, slice) else range(range(shape[0])[first], shape[0])[:1]
+        low, high = (min(some[0], some[-1]), max(some[0], some[-1]) + 1) if some else (0, 0)
+        rows = self._rows(low, high)
+        within = slice(None, None, some.step) if isinstance(first, slice) else 0
+        # Some rows may be of a narrower type than all of them.
+        return np.asarray(rows[(within, *rest)], self.structure().data_type.to_numpy_dtype())
+
+    def _rows(self, start: int, stop: int | None) -> np.ndarray:
+        return as_array(self._table.read_rows([self._name], start, stop)[self._name], self._name)
 
 
 def as_array(column: pa.ChunkedArray, name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid, NotFound, WrongType, listed, nearest
 from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
-from databroker_like.nodes._asking import Asked, as_sorting, in_order_of, matcher
+from databroker_like.nodes._asking import Asked, as_sorting, in_order_of, matcher, ranks
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
 from databroker_like.nodes._tables import TableNode
 from databroker_like.slices import Slices, expand, sliced_shape
@@ -89,7 +89,7 @@ class MapNode(_Described, ContainerNode):
     def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
         found: Iterable[tuple[str, Node]] = self._matching()
         if self._sorting != DEFAULT_SORTING:
-            found = in_order_of(self._sorting, found, lambda pair: pair[1].metadata)
+            found = in_order_of(self._sorting, ((pair, ranks(pair[1].metadata, self._sorting)) for pair in found))
         return islice(iter(found), offset, None if limit is None else offset + limit)
 
     def _matching(self) -> Iterable[tuple[str, Node]]:

@@ -18,29 +18,29 @@ from databroker_like.store._layout_columns import lies_in_array
 from databroker_like.store._layout_nodes import ArrayLeaf, InternalTable, Missing, RecordedArray, TableColumn
 from databroker_like.store._looks import Look, common_look, look_at
 from databroker_like.store._segment import SegmentPage
+from databroker_like.structures import Spec
 
-__all__ = ["MOST_COLUMNS", "ROW_BYTES", "RunLayout", "Spec", "StreamLayout", "run_layout"]
+__all__ = [
+    "MOST_COLUMNS",
+    "ROW_BYTES",
+    "STREAM_SPECS",
+    "RunLayout",
+    "Spec",
+    "StreamLayout",
+    "run_layout",
+    "run_specs",
+    "stream_layout",
+    "stream_metadata",
+]
 
 Doc = Mapping[str, Any]
 
+#: What every stream promises to be.
+STREAM_SPECS: tuple[Spec, ...] = (Spec("BlueskyEventStream", "3.0"), Spec("composite"))
 #: A table has no more columns; the rest go into another one.
 MOST_COLUMNS = 1024
 #: Rows of an array are read together up to so many bytes, where nothing says how they lie.
 ROW_BYTES = 4 << 20
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a node promises to be.
-
-    Parameters
-    ----------
-    name : str
-    version : str, optional
-    """
-
-    name: str
-    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class StreamLayout:
     metadata: Mapping[str, Any]
     tables: Mapping[str, InternalTable]
     arrays: Mapping[str, ArrayLeaf]
-    specs: tuple[Spec, ...] = (Spec("BlueskyEventStream", "3.0"), Spec("composite"))
+    specs: tuple[Spec, ...] = STREAM_SPECS
 
     @property
     def nodes(self) -> dict[str, InternalTable | ArrayLeaf]:
@@ -114,21 +114,49 @@ def run_layout(source: RunSource, *, transforms: Mapping[str, Callable[..., Any]
     return RunLayout(
         start["uid"],
         metadata,
-        (*_own_specs(start), Spec("BlueskyRun", "3.0")),
-        {name: _stream(header, name, docs) for name, docs in streams.items()},
+        run_specs(start),
+        {name: stream_layout(header, name, docs) for name, docs in streams.items()},
     )
+
+
+def run_specs(start: Doc) -> tuple[Spec, ...]:
+    """What a run promises to be.
+
+    Parameters
+    ----------
+    start : mapping
+
+    Returns
+    -------
+    tuple of Spec
+        Those that the start document claims, and that of every run.
+    """
+    return (*_own_specs(start), Spec("BlueskyRun", "3.0"))
 
 
 def _own_specs(start: Doc) -> Iterator[Spec]:
     """Those that the start document claims for the run."""
-    for one in start.get("tiled_specs") or ():
+    claimed = start.get("tiled_specs")
+    for one in claimed if isinstance(claimed, list | tuple) else ():
         if isinstance(one, str):
             yield Spec(one)
         elif isinstance(one, Mapping) and isinstance(one.get("name"), str):
-            yield Spec(one["name"], one.get("version"))
+            version = one.get("version")
+            yield Spec(one["name"], None if version is None else str(version))
 
 
-def _stream_metadata(descriptors: Sequence[Doc]) -> dict[str, Any]:
+def stream_metadata(descriptors: Sequence[Doc]) -> dict[str, Any]:
+    """The metadata of a stream, as `StreamLayout` has it.
+
+    Parameters
+    ----------
+    descriptors : sequence of mappings
+        All of the stream.
+
+    Returns
+    -------
+    dict
+    """
     first, *later = descriptors
     metadata = {key: value for key, value in first.items() if key not in ("name", "object_keys", "run_start")}
     metadata["data_keys"] = chosen_keys(descriptors)
@@ -177,7 +205,21 @@ def _look(page: Doc, group: str, key: str) -> Look | None:
     return None if column is None else look_at(column)
 
 
-def _stream(header: Header, name: str, descriptors: Sequence[Doc]) -> StreamLayout:
+def stream_layout(header: Header, name: str, descriptors: Sequence[Doc]) -> StreamLayout:
+    """How one stream of a run lies in a tree.
+
+    Parameters
+    ----------
+    header : Header
+    name : str
+    descriptors : sequence of mappings
+        All of the stream.
+
+    Returns
+    -------
+    StreamLayout
+        Columns are read when a table or an array is read, and not before.
+    """
     source = header.source
     parts = [
         _Columns(doc, [page for page in source.get_event_pages(doc["uid"]) if page_size(page)]) for doc in descriptors
@@ -200,7 +242,7 @@ def _stream(header: Header, name: str, descriptors: Sequence[Doc]) -> StreamLayo
             data.append(TableColumn(key, "data", key, look))
     with_events = [key for key in keys if not _is_streamed(keys[key])]
     if not with_events and not any(part.pages for part in parts):
-        return StreamLayout(name, _stream_metadata(descriptors), {}, arrays)
+        return StreamLayout(name, stream_metadata(descriptors), {}, arrays)
     columns = [
         TableColumn("seq_num", None, "seq_num", Look.of("<i8")),
         TableColumn("time", None, "time", Look.of("<f8")),
@@ -214,7 +256,7 @@ def _stream(header: Header, name: str, descriptors: Sequence[Doc]) -> StreamLayo
         table = "internal" if len(cuts) == 1 else f"internal_{number}"
         described = {column.key: inside[column.key] for column in some if column.group == "data"}
         tables[table] = InternalTable(table, described, tuple(some), source, counted)
-    return StreamLayout(name, _stream_metadata(descriptors), tables, arrays)
+    return StreamLayout(name, stream_metadata(descriptors), tables, arrays)
 
 
 def _key_look(parts: Sequence[_Columns], key: str, data_key: Doc) -> Look:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from databroker_like.errors import Invalid, listed
-from databroker_like.structures._arrays import MOST_AXES, ArrayStructure, SparseStructure, regular_chunks
+from databroker_like.structures._arrays import MOST_AXES, ArrayStructure, Chunks, SparseStructure, regular_chunks
 from databroker_like.structures._dtypes import (
     BuiltinDtype,
     DataType,
@@ -23,6 +23,7 @@ __all__ = [
     "ArrayStructure",
     "AwkwardStructure",
     "BuiltinDtype",
+    "Chunks",
     "ContainerStructure",
     "DataType",
     "Field",

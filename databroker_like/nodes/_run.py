@@ -1,0 +1,166 @@
+"""A run as a container of its streams, and a stream as a container of tables and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from databroker_like.core._documents import check_fill, run_documents
+from databroker_like.core._header import Header
+from databroker_like.nodes._node import ContainerNode, Node, Query
+from databroker_like.nodes._run_leaves import EventArray, EventTable
+from databroker_like.nodes.memory import MapNode
+from databroker_like.store._layout import STREAM_SPECS, run_specs, stream_layout, stream_metadata
+from databroker_like.structures import Spec
+
+__all__ = ["RunNode", "StreamNode"]
+
+
+class _Few(ContainerNode):
+    """A container of so few nodes that they are all at hand."""
+
+    def _nodes(self) -> Mapping[str, Node]:
+        raise NotImplementedError
+
+    def get(self, key: str) -> Node | None:
+        return self._nodes().get(key)
+
+    def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
+        return self._map().items(offset, limit)
+
+    def count(self) -> int:
+        return len(self._nodes())
+
+    def search(self, query: Query) -> ContainerNode:
+        return self._map().search(query)
+
+    def sorted(self, by: Sequence[tuple[str, int]]) -> ContainerNode:
+        return self._map().sorted(by)
+
+    def _map(self) -> MapNode:
+        return MapNode(self._nodes(), metadata=self.metadata, specs=self.specs)
+
+
+class RunNode(_Few):
+    """A run as a container of its streams, as it is whenever it is asked.
+
+    Parameters
+    ----------
+    header : Header
+    version : object, optional
+        What becomes another when a finished run is changed.
+    """
+
+    def __init__(self, header: Header, version: Any = None) -> None:
+        self._header = header
+        self._version = version
+        self._finished: Mapping[str, Node] | None = None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """``start``, and ``stop`` when there is one."""
+        found: dict[str, Any] = {"start": self._header.start}
+        stop = self._header.stop
+        if stop is not None:
+            found["stop"] = stop
+        return found
+
+    @cached_property
+    def _specs(self) -> tuple[Spec, ...]:
+        return run_specs(self._header.start)
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """Those that the start document claims, and ``BlueskyRun``."""
+        return self._specs
+
+    @property
+    def version(self) -> Any:
+        """None while the run goes on."""
+        is_known = self._version is not None and self._header.stop is not None
+        return (self._header.start["uid"], self._version) if is_known else None
+
+    def _nodes(self) -> Mapping[str, Node]:
+        if self._finished is not None:
+            return self._finished
+        # Whether it has ended is asked before its streams are.
+        finished = self._header.stop is not None
+        version = self.version
+        nodes = {name: StreamNode(self._header, name, version) for name in self._header.stream_names}
+        if finished:
+            self._finished = nodes
+        return nodes
+
+    def documents(self, *, fill: str = "no", strict_order: bool = True) -> Iterator[tuple[str, Any]]:
+        """The documents of the run, as `BlueskyRun.documents` gives them.
+
+        Parameters
+        ----------
+        fill : {"no", "yes", "delayed"}
+        strict_order : bool
+            One event to a page, in the order of their times; True by default.
+
+        Returns
+        -------
+        iterator of (name, document)
+
+        Raises
+        ------
+        Invalid
+            When ``fill`` is anything else.
+        """
+        check_fill(fill)
+        return run_documents(self._header, fill, strict_order)
+
+
+class StreamNode(_Few):
+    """A stream as a container of a table and arrays, as it was when it was first looked into.
+
+    Parameters
+    ----------
+    header : Header
+    name : str
+    version : object, optional
+        Of the run.
+    """
+
+    def __init__(self, header: Header, name: str, version: Any = None) -> None:
+        self._header = header
+        self._name = name
+        self._version = version
+
+    @cached_property
+    def _descriptors(self) -> list[Any]:
+        return self._header.of_stream(self._name)
+
+    @cached_property
+    def _metadata(self) -> Mapping[str, Any]:
+        return stream_metadata(self._descriptors)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The first descriptor, with the data keys of all."""
+        return self._metadata
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """``BlueskyEventStream``, and ``composite``."""
+        return STREAM_SPECS
+
+    @property
+    def version(self) -> Any:
+        return self._version
+
+    @cached_property
+    def _inside(self) -> Mapping[str, Node]:
+        layout = stream_layout(self._header, self._name, self._descriptors)
+        events = self._header.source.get_event_count
+        rows = sum(table.rows for table in list(layout.tables.values())[:1])
+        rows = rows or sum(events(doc["uid"]) for doc in self._descriptors)
+        nodes: dict[str, Node] = {name: EventTable(table, self._version) for name, table in layout.tables.items()}
+        nodes.update((name, EventArray(leaf, rows, self._version)) for name, leaf in layout.arrays.items())
+        return nodes
+
+    def _nodes(self) -> Mapping[str, Node]:
+        return self._inside

@@ -1,0 +1,209 @@
+"""A catalog of runs as a container, asked page by page and never listed as a whole."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from databroker_like.core._document import same
+from databroker_like.core._filler import filler_getter
+from databroker_like.core._header import Header
+from databroker_like.core._lookup import both
+from databroker_like.nodes._asking import as_sorting, in_order_of, ranks
+from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Query, Sorting
+from databroker_like.nodes._run import RunNode, StreamNode
+from databroker_like.queries import And, Eq, Everything, In, Not, Or, SpecsQuery, run_query
+from databroker_like.queries import Node as Condition
+from databroker_like.store._layout import run_specs
+from databroker_like.structures import Spec, StructureFamily
+from databroker_like.v2 import Broker
+
+__all__ = ["RunNode", "RunsNode", "StreamNode"]
+
+Doc = Mapping[str, Any]
+
+#: How many runs are kept that were asked for, each with what describes it.
+_KEPT = 256
+_RUN = "BlueskyRun"
+#: By what a collection orders its runs itself.
+_BY_TIME = ("", "start.time")
+
+
+class RunsNode(ContainerNode):
+    """The runs of a catalog as a container: their uids are its keys, oldest first.
+
+    What it answers is current. A query is one on ``start`` and ``stop``, as ``start.plan_name``; the catalog's
+    storage answers it, with its index when it has one.
+
+    Parameters
+    ----------
+    catalog : Broker
+    metadata : mapping, optional
+        Nothing by default; what the catalog has of its own may name its folder, and stays here.
+    specs : iterable of Spec
+        ``CatalogOfBlueskyRuns`` by default.
+
+    Examples
+    --------
+    >>> node = RunsNode(Broker())
+    >>> node.count(), list(node.keys()), node.get("41fb8ca9")
+    (0, [], None)
+    """
+
+    def __init__(
+        self,
+        catalog: Broker,
+        *,
+        metadata: Doc | None = None,
+        specs: Iterable[Spec] = (Spec("CatalogOfBlueskyRuns", "3.0"),),
+    ) -> None:
+        self._catalog = catalog
+        self._metadata: Doc = {} if metadata is None else metadata
+        self._specs = tuple(specs)
+        self._query: Condition = catalog._query
+        self._sorting: Sorting = DEFAULT_SORTING
+        self._kept = _Kept()
+
+    @property
+    def metadata(self) -> Doc:
+        return self._metadata
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        return self._specs
+
+    @property
+    def sorting(self) -> Sorting:
+        return self._sorting
+
+    def get(self, key: str) -> RunNode | None:
+        """The run of a full uid; None when there is none, or it is not among those that a search found."""
+        collection = self._catalog.collection
+        if not isinstance(self._query, Everything) and not collection.matches(key, self._query):
+            return None
+        try:
+            start = collection.start(key)
+            version = collection.version(key)
+        except KeyError:
+            return None
+        return self._run(key, start, version)
+
+    def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, RunNode]]:
+        backwards = self._is_backwards()
+        if backwards is None:
+            page = list(self.keys(offset, limit))
+            found = dict(self._runs(both(self._query, In("uid", page))))
+            return ((uid, found[uid]) for uid in page if uid in found)
+        return self._runs(self._query, newest_first=backwards, skip=offset, limit=limit)
+
+    def _runs(self, query: Condition, **asked: Any) -> Iterator[tuple[str, RunNode]]:
+        collection = self._catalog.collection
+        for uid, start, stop in collection.heads(query, **asked):
+            yield uid, self._run(uid, start, collection.version(uid), stop)
+
+    def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
+        backwards = self._is_backwards()
+        if backwards is None:
+            return islice(iter(self._ordered()), offset, None if limit is None else offset + limit)
+        return self._catalog.collection.find(self._query, newest_first=backwards, skip=offset, limit=limit)
+
+    def _is_backwards(self) -> bool | None:
+        """Whether the newest comes first; None when runs are not in the order of time."""
+        for key, direction in self._sorting[:1]:
+            if key in _BY_TIME:
+                return direction < 0
+            return None
+        return False
+
+    def _ordered(self) -> list[str]:
+        by = self._sorting
+        heads = self._catalog.collection.heads(self._query)
+        return in_order_of(by, ((uid, ranks({"start": start, "stop": stop}, by)) for uid, start, stop in heads))
+
+    def count(self) -> int:
+        return self._catalog.collection.count(self._query)
+
+    def search(self, query: Query) -> RunsNode:
+        condition = _with_specs(query) if isinstance(query, SpecsQuery) else run_query(query)
+        return self._changed(both(self._query, condition), self._sorting)
+
+    def sorted(self, by: Sequence[tuple[str, int]]) -> RunsNode:
+        return self._changed(self._query, as_sorting(by))
+
+    def _changed(self, query: Condition, sorting: Sorting) -> RunsNode:
+        other = RunsNode(self._catalog, metadata=self._metadata, specs=self._specs)
+        other._query, other._sorting, other._kept = query, sorting, self._kept
+        return other
+
+    def distinct(self, key: str) -> list[tuple[Any, int]]:
+        condition = run_query(Eq(key, None))
+        assert isinstance(condition, Eq)
+        return self._catalog.collection.distinct(condition.key, self._query)
+
+    def distinct_families(self) -> list[tuple[StructureFamily, int]]:
+        count = self.count()
+        return [(StructureFamily.container, count)] if count else []
+
+    def distinct_specs(self) -> list[tuple[tuple[Spec, ...], int]]:
+        claimed = self._catalog.collection.distinct("tiled_specs", self._query)
+        if all(value is None for value, _ in claimed):
+            return [(run_specs({}), count) for _, count in claimed]
+        return super().distinct_specs()
+
+    def _run(self, uid: str, start: Doc, version: Any, stop: Doc | None = None) -> RunNode:
+        kept = self._kept.get(uid, start, version)
+        if kept is not None:
+            return kept
+        catalog = self._catalog
+        get_filler = filler_getter(catalog._filler_class, catalog._handlers, catalog._root_map)
+        header = Header(catalog.collection.source(uid, get_filler), catalog._transforms)
+        header.remember(start, stop)
+        # What was found is taken in before other threads see the run.
+        assert header.start
+        assert stop is None or header.stop
+        node = RunNode(header, version)
+        self._kept.keep(uid, start, version, node)
+        return node
+
+
+def _with_specs(query: SpecsQuery) -> Condition:
+    """Runs with some specs, without others: those that all have, and those that start documents claim."""
+    wanted = [_claims(name) for name in query.include or () if name != _RUN]
+    unwanted = [Everything() if name == _RUN else _claims(name) for name in query.exclude or ()]
+    conditions = [*wanted, *(Not(condition) for condition in unwanted)]
+    return And(conditions) if conditions else Everything()
+
+
+def _claims(name: str) -> Condition:
+    return Or([Eq("tiled_specs", name), Eq("tiled_specs.name", name)])
+
+
+class _Kept:
+    """The runs that were asked for last, as long as they are what they were; used by many threads."""
+
+    def __init__(self, size: int = _KEPT) -> None:
+        self._size = size
+        self._runs: OrderedDict[str, tuple[Doc, Any, RunNode]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, uid: str, start: Doc, version: Any) -> RunNode | None:
+        """The run kept; None when there is none, or its documents were changed."""
+        with self._lock:
+            kept = self._runs.get(uid)
+            if kept is None or version is None or kept[1] != version:
+                return None
+            self._runs.move_to_end(uid)
+        return kept[2] if same(kept[0], start) else None
+
+    def keep(self, uid: str, start: Doc, version: Any, node: RunNode) -> None:
+        """Keep a run, unless nothing would tell that it is changed."""
+        if version is None:
+            return
+        with self._lock:
+            self._runs[uid] = (start, version, node)
+            self._runs.move_to_end(uid)
+            while len(self._runs) > self._size:
+                self._runs.popitem(last=False)
