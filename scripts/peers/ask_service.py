@@ -80,7 +80,10 @@ def opened(run: Any) -> dict[str, Any]:
     return {
         "class": type(run).__name__,
         "streams": {
-            name: {"class": type(stream).__name__, "seq_num": stream["internal"]["seq_num"][:].tolist()}
+            name: {
+                "class": type(stream).__name__,
+                "columns": {key: stream[key][:].tolist() for key in ("seq_num", "x")},
+            }
             for name, stream in run.items()
         },
         "documents": [name for name, _ in run.documents()],

@@ -18,8 +18,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import uvicorn
+from event_model import compose_run
 
+from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.nodes import ArrayData, ContainerNode, MapNode, TableData
+from databroker_like.nodes.runs import RunsNode
 from databroker_like.structures import Spec
 from databroker_like.tree import build_app
 
@@ -109,4 +112,39 @@ def test_the_client_lists_searches_slices_and_exports(client_reads: Callable[[Co
         "table as csv": "x,name\n1,a\n2,b\n3,c\n",
         "container as json": {"contents": {"one": {"contents": {}, "metadata": {}}}, "metadata": {"level": 1}},
         "refusals": ["KeyError", "IndexError", "ClientError"],
+    }
+
+
+@pytest.mark.peer
+def test_the_client_opens_runs_as_bluesky_runs(client_reads: Callable[[ContainerNode, str], Any]) -> None:
+    catalog = BlueskyInMemoryCatalog()
+    bundle = compose_run(metadata={"scan_id": 7, "plan_name": "scan"})
+    docs: list[tuple[str, Any]] = [("start", bundle.start_doc)]
+    described = bundle.compose_descriptor(
+        name="primary", data_keys={"x": {"dtype": "number", "shape": [], "source": "sim"}}
+    )
+    docs.append(("descriptor", described.descriptor_doc))
+    docs += [("event", described.compose_event(data={"x": 0.5 * i}, timestamps={"x": 1.0 * i})) for i in range(3)]
+    docs.append(("stop", bundle.compose_stop()))
+    for name, doc in docs:
+        catalog.v1.insert(name, doc)
+    uid = bundle.start_doc["uid"]
+    found = client_reads(RunsNode(catalog), "runs")
+    assert found == {
+        "class": "CatalogOfBlueskyRuns",
+        "uids": [uid],
+        "last": uid,
+        "by scan_id": {uid: uid},
+        "runs": {
+            uid: {
+                "class": "BlueskyRunV3",
+                "streams": {
+                    "primary": {
+                        "class": "BlueskyEventStreamV3",
+                        "columns": {"seq_num": [1, 2, 3], "x": [0.0, 0.5, 1.0]},
+                    }
+                },
+                "documents": ["start", "descriptor", "event_page", "event_page", "event_page", "stop"],
+            }
+        },
     }
