@@ -20,6 +20,8 @@ __all__ = ["EXTRAS", "NAMES", "entry_points", "import_path", "load", "require"]
 #: Our own names -> where they live. A test resolves every one of them.
 NAMES: Mapping[str, str] = MappingProxyType(
     {
+        "client.dask": "databroker_like.client._families:dask_clients",
+        "client.numpy": "databroker_like.client._families:numpy_clients",
         "catalog": "databroker_like.core._yaml:builtin_catalog",
         "drivers.jsonl": "databroker_like.drivers.jsonl:BlueskyJSONLCatalog",
         "drivers.msgpack": "databroker_like.drivers.msgpack:BlueskyMsgpackCatalog",
@@ -47,6 +49,8 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "psycopg": "postgresql",
         "s3fs": "s3",
         "distributed": "distributed",
+        "httpx": "client",
+        "stamina": "client",
         "jmespath": "service",
         "starlette": "service",
         "uvicorn": "service",

@@ -1,0 +1,17 @@
+"""Data over HTTP: a client of any server of the Tiled protocol.
+
+`from_uri` opens a server, or one node on it::
+
+    from databroker_like.client import from_uri
+
+    client = from_uri("http://localhost:8000")
+"""
+
+from __future__ import annotations
+
+from databroker_like.client._views import DictView, ListView
+from databroker_like.client.constructors import from_context, from_uri
+from databroker_like.client.container import ASCENDING, DESCENDING
+from databroker_like.client.context import Context
+
+__all__ = ["ASCENDING", "DESCENDING", "Context", "DictView", "ListView", "from_context", "from_uri"]

@@ -1,0 +1,325 @@
+"""Arrays: read whole, in part or by blocks, side by side, into memory or as dask arrays."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TYPE_CHECKING, Any
+
+from databroker_like.client._parts import part_of, pieces, slices_of
+from databroker_like.client.base import BaseClient
+from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
+from databroker_like.slices import expand, format_slices, normalize
+from databroker_like.structures import ArrayStructure
+
+if TYPE_CHECKING:
+    import dask.array
+    import httpx
+    import numpy as np
+
+__all__ = ["ArrayClient", "DaskArrayClient"]
+
+#: What is larger is read in pieces, side by side; servers refuse what is larger still.
+_PIECE_BYTES = 32 << 20
+_OCTETS = "application/octet-stream"
+
+
+class _WrongLength(ServiceFailed):
+    """A reply is not as long as the structure says."""
+
+
+class _ArrayClient(BaseClient):
+    """What the two clients of arrays share."""
+
+    def structure(self) -> ArrayStructure:
+        """The type of the elements, the shape, the chunks and the names of the axes.
+
+        Returns
+        -------
+        ArrayStructure
+        """
+        found = super().structure()
+        if not isinstance(found, ArrayStructure):
+            raise ServiceFailed(f"the server does not say what kind of array {self.uri} is")
+        return found
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements."""
+        return self.structure().data_type.to_numpy_dtype()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.structure().shape
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths of the blocks along each axis."""
+        return self.structure().chunks
+
+    @property
+    def dims(self) -> tuple[str, ...] | None:
+        """The names of the axes, where they have any."""
+        return self.structure().dims
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        named = f" dims={self.dims}" if self.dims else ""
+        where = "/".join(self.path_parts)
+        return f"<{type(self).__name__} {where!r} shape={self.shape} chunks={self.chunks} dtype={self.dtype}{named}>"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise Invalid("an array without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        # Row by row would be a request for each.
+        return iter(self.read())  # type: ignore[attr-defined]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        import numpy as np
+
+        if copy is False:
+            raise Invalid("what is read from a server is a copy; numpy.asarray(...) takes it")
+        return np.asarray(self._read(None), dtype=dtype)
+
+    def export(
+        self,
+        filepath: str | os.PathLike[str] | IO[bytes],
+        *,
+        format: str | None = None,
+        slice: Any = None,
+    ) -> None:
+        """Have the server write the array in some format, and save that.
+
+        Parameters
+        ----------
+        filepath : path or binary file
+            A file is there whole or not at all.
+        format : str, optional
+            A media type or short name, such as ``"csv"`` or ``"tiff"``; by default, that of the file's name.
+        slice : int, slice, Ellipsis, or tuple of these, optional
+            A part of the array.
+        """
+        asked = [] if slice is None else [("slice", format_slices(expand(slice, self.ndim)))]
+        self._export(filepath, asked, format)
+
+    def _read(self, slices: Any) -> np.ndarray:
+        """A part, as a numpy array."""
+        return self._as_it_is(lambda: self._read_now(slices))
+
+    def _as_it_is(self, read: Callable[[], np.ndarray]) -> np.ndarray:
+        """What is read; once more, when the array has become another since it was looked up."""
+        try:
+            return read()
+        except (_WrongLength, OutOfRange):
+            before = self.structure()
+            self.refresh()
+            if self.structure() == before:
+                raise
+        return read()
+
+    def _read_now(self, slices: Any) -> np.ndarray:
+        import numpy as np
+
+        part = part_of(slices, self.shape)
+        dtype = self.dtype
+        whole = np.empty(tuple(map(len, part.box)), dtype)
+        if not whole.nbytes:
+            return part.finished(whole)
+        found = list(pieces(part.box, self.chunks, dtype.itemsize, _PIECE_BYTES))
+        full = self.item["links"]["full"]
+
+        def fetch(piece: tuple[slice, ...]) -> None:
+            box = tuple(positions[within] for positions, within in zip(part.box, piece, strict=True))
+            asked = slices_of(box)
+            everything = all(s == slice(0, length) for s, length in zip(asked, self.shape, strict=True))
+            params = [] if everything or not asked else [("slice", format_slices(asked))]
+            target = whole[piece] if piece else whole
+            if target.flags.c_contiguous:
+                self._fetch_into(full, params, target)
+            else:
+                between = np.empty(target.shape, dtype)
+                self._fetch_into(full, params, between)
+                target[...] = between
+
+        _side_by_side(fetch, found, self.context.max_connections)
+        return part.finished(whole)
+
+    def _read_block(self, block: Sequence[int], slices: Any) -> np.ndarray:
+        return self._as_it_is(lambda: self._read_block_now(block, slices))
+
+    def _read_block_now(self, block: Sequence[int], slices: Any) -> np.ndarray:
+        import numpy as np
+
+        wanted = self.structure().block_box(block)
+        part = part_of(slices, [s.stop - s.start for s in wanted])
+        found = np.empty(tuple(map(len, part.box)), self.dtype)
+        if found.nbytes:
+            params = [("block", ",".join(map(str, block)))]
+            if slices is not None:
+                params.append(("slice", format_slices(slices_of(part.box))))
+            # The template of the link ends with block={0},{1}, which is what is sent.
+            self._fetch_into(self.item["links"]["block"].partition("?")[0], params, found)
+        return part.finished(found)
+
+    def _fetch_into(self, link: str, params: Sequence[tuple[str, str]], target: np.ndarray) -> None:
+        import numpy as np
+
+        # A view of the memory itself, whatever its type: reshaping what is contiguous copies nothing.
+        memory = target.reshape(-1).view(np.uint8).data
+
+        def fill(response: httpx.Response) -> None:
+            at = 0
+            for part in response.iter_bytes():
+                after = at + len(part)
+                if after > len(memory):
+                    break
+                memory[at:after] = part
+                at = after
+            else:
+                after = at
+            if after != len(memory):
+                raise _WrongLength(
+                    f"{self.uri} did not send {len(memory)} bytes, as are in shape {target.shape} of {target.dtype}"
+                )
+
+        self.context.session.receive("GET", link, fill, params=params, accept=_OCTETS)
+
+
+class ArrayClient(_ArrayClient):
+    """An array on a server, read into memory.
+
+    ``array[...]`` reads what is asked for and nothing else; `numpy.asarray` reads all of it.
+    """
+
+    def read(self, slice: Any = None) -> np.ndarray:
+        """All of the array, or a part.
+
+        Parameters
+        ----------
+        slice : int, slice, Ellipsis, or tuple of these, optional
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        Invalid
+            When it is another kind of index.
+        OutOfRange
+            When it lies beyond the array.
+        """
+        return self._read(slice)
+
+    def read_block(self, block: Sequence[int], slice: Any = None) -> np.ndarray:
+        """One of the blocks in which the array lies on the server.
+
+        Parameters
+        ----------
+        block : sequence of int
+            Its number along each axis.
+        slice : int, slice, Ellipsis, or tuple of these, optional
+            A part of it.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        OutOfRange
+            When there is no such block.
+        """
+        return self._read_block(block, slice)
+
+    def __getitem__(self, slice: Any) -> np.ndarray:
+        return self._read(normalize(slice))
+
+
+class DaskArrayClient(_ArrayClient):
+    """An array on a server, as a dask array that reads block by block when it is computed."""
+
+    def read(self, slice: Any = None) -> dask.array.Array:
+        """All of the array, or a part; nothing is read yet.
+
+        Parameters
+        ----------
+        slice : int, slice, Ellipsis, or tuple of these, optional
+
+        Returns
+        -------
+        dask.array.Array
+        """
+        import dask.array as da
+        from dask.base import tokenize
+
+        name = f"remote-{tokenize(self.uri, self.structure().to_json())}"
+        graph = {(name, *block): (self._read_block, block, None) for block in _numbers(self.chunks)}
+        whole = da.Array(graph, name, chunks=self.chunks, dtype=self.dtype, shape=self.shape)
+        # Checked here, so that what cannot be meant is said in our words.
+        part_of(slice, self.shape)
+        return whole if slice is None else whole[slice]
+
+    def read_block(self, block: Sequence[int], slice: Any = None) -> dask.array.Array:
+        """One of the blocks in which the array lies on the server; nothing is read yet.
+
+        Parameters
+        ----------
+        block : sequence of int
+            Its number along each axis.
+        slice : int, slice, Ellipsis, or tuple of these, optional
+            A part of it.
+
+        Returns
+        -------
+        dask.array.Array
+        """
+        found = self.read()[self.structure().block_box(block)]
+        return found if slice is None else found[slice]
+
+    def compute(self) -> np.ndarray:
+        """All of the array, in memory."""
+        return self._read(None)
+
+    def __getitem__(self, slice: Any) -> dask.array.Array:
+        return self.read(normalize(slice))
+
+
+def _numbers(chunks: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*(range(len(lengths)) for lengths in chunks))
+
+
+def _side_by_side(fetch: Callable[[Any], None], pieces: Sequence[Any], most: int) -> None:
+    if len(pieces) == 1:
+        fetch(pieces[0])
+        return
+    with ThreadPoolExecutor(min(most, len(pieces)), thread_name_prefix="read") as pool:
+        waiting = [pool.submit(fetch, piece) for piece in pieces]
+        try:
+            for done in waiting:
+                done.result()
+        except BaseException:
+            # The others are of no use any more.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,374 @@
+"""Containers of nodes: looked up, listed, searched, sorted."""
+
+from __future__ import annotations
+
+import enum
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import IO, Any
+from urllib.parse import quote
+
+from databroker_like.client._filters import Condition, filters_of, parameters
+from databroker_like.client.base import UNCHANGED, BaseClient
+from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
+from databroker_like.errors import Invalid, NotFound, NotOffered, ServiceFailed, WrongType
+from databroker_like.queries import KeyLookup
+
+__all__ = ["ASCENDING", "DESCENDING", "Container"]
+
+
+class Direction(enum.IntEnum):
+    """In which direction `Container.sort` sorts."""
+
+    ASCENDING = 1
+    DESCENDING = -1
+
+
+#: Smallest first, and largest first: ``container.sort(("time", DESCENDING))``.
+ASCENDING, DESCENDING = Direction.ASCENDING, Direction.DESCENDING
+
+#: What a server of the protocol gives at once, at the most.
+_LARGEST_PAGE = 300
+#: For so many seconds the number of nodes is taken to be what it was: ``list(container)`` asks for it, too.
+_COUNTED_FOR = 1.0
+
+
+class Container(BaseClient, Mapping[str, Any]):
+    """A container of nodes, as a read-only mapping.
+
+    Nothing is listed that is not asked for: ``container.values()[-1]`` is one request, however many nodes there are.
+
+    Parameters
+    ----------
+    context, item, structure_clients, structure, include_data_sources
+        As of `BaseClient`.
+    queries : sequence of query
+        All of which hold of the nodes seen here; ones of `databroker_like.queries`.
+    sorting : sequence of (key, 1 or -1), optional
+        In place of that of the server.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        *,
+        item: dict[str, Any],
+        structure_clients: Any = "numpy",
+        structure: Any = None,
+        include_data_sources: bool = False,
+        queries: Sequence[Any] = (),
+        sorting: Iterable[tuple[str, int]] | None = None,
+    ) -> None:
+        super().__init__(
+            context,
+            item=item,
+            structure_clients=structure_clients,
+            structure=structure,
+            include_data_sources=include_data_sources,
+        )
+        self._queries = tuple(queries)
+        self._conditions: tuple[Condition, ...] = tuple(c for query in self._queries for c in filters_of(query))
+        self._own_sorting = sorting is not None
+        if sorting is None:
+            told = self._attributes.get("sorting") or [{"key": "", "direction": 1}]
+            sorting = [(by["key"], by["direction"]) for by in told]
+        self._sorting = [(key, int(direction)) for key, direction in sorting]
+        self._counted: tuple[float, int] | None = None
+
+    def __repr__(self) -> str:
+        keys = list(islice(self.listed("keys", most=11), 11))
+        shown = ", ".join([*map(repr, keys[:10]), *(["..."] if len(keys) > 10 else [])])
+        return f"<{type(self).__name__} {{{shown}}}>"
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        # Not item by item, as a Mapping is compared: that would read everything.
+        if not isinstance(other, Container):
+            return NotImplemented
+        mine = (self.uri, self._conditions, self._sorting)
+        return mine == (other.uri, other._conditions, other._sorting)
+
+    # -- one node ----------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, keys: str | tuple[str, ...]) -> Any:
+        names = keys if isinstance(keys, tuple) else (keys,)
+        for name in names:
+            if not isinstance(name, str):
+                raise WrongType(
+                    f"a key is a string, not {name!r}; by position, it is .values()[{name!r}], or .keys()[{name!r}]"
+                )
+        path = [part for name in names for part in name.split("/") if part]
+        if not path:
+            raise NotFound(f"{keys!r} is the name of nothing")
+        if self._conditions:
+            return self._among_results(path)
+        item, rest = self._inlined(path)
+        if rest:
+            item = self.context.get_item([*self.path_parts, *path], include_data_sources=self.include_data_sources)
+        return self._child(item)
+
+    def _inlined(self, path: Sequence[str]) -> tuple[dict[str, Any], Sequence[str]]:
+        """As far as what was sent with this container leads, and what of the path is left."""
+        item = self.item
+        for at, part in enumerate(path):
+            contents = (item["attributes"].get("structure") or {}).get("contents")
+            if not contents or part not in contents:
+                return item, path[at:]
+            item = contents[part]
+        return item, ()
+
+    def _among_results(self, path: Sequence[str]) -> Any:
+        asked = parameters([*self._conditions, *filters_of(KeyLookup(path[0]))])
+        found = self._page(self._link("search"), [*asked, ("page[limit]", 1)])["data"]
+        if not found:
+            raise NotFound(f"there is no {path[0]!r} among the results of this search in {self.uri}")
+        child = self._child(found[0])
+        return child["/".join(path[1:])] if len(path) > 1 else child
+
+    # -- many nodes --------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[str]:
+        return self.listed("keys")
+
+    def __len__(self) -> int:
+        inlined = self._contents()
+        if inlined is not None:
+            return len(inlined)
+        if self._counted is None or time.monotonic() - self._counted[0] > _COUNTED_FOR:
+            asked: list[tuple[str, str | int]] = [*parameters(self._conditions), ("fields", "count")]
+            count = self._page(self._link("search"), asked)["meta"]["count"]
+            self._counted = (time.monotonic(), int(count))
+        return self._counted[1]
+
+    def __reversed__(self) -> Iterator[str]:
+        return self.listed("keys", reverse=True)
+
+    def keys(self) -> KeysView:
+        """The keys: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
+
+        Returns
+        -------
+        KeysView
+        """
+        return KeysView(self)
+
+    def values(self) -> ValuesView:
+        """The nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
+
+        Returns
+        -------
+        ValuesView
+        """
+        return ValuesView(self)
+
+    def items(self) -> ItemsView:
+        """The keys with their nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.head(10)``.
+
+        Returns
+        -------
+        ItemsView
+        """
+        return ItemsView(self)
+
+    def listed(
+        self, kind: str, *, start: int = 0, most: int | None = None, reverse: bool = False, page_size: int | None = None
+    ) -> Iterator[Any]:
+        """What the views are made of, page by page as it is taken.
+
+        Parameters
+        ----------
+        kind : {"keys", "values", "items"}
+        start : int
+            The position of the first one, counted from the end when reversed.
+        most : int, optional
+            How many are wanted; all, by default.
+        reverse : bool
+            Whether from the end.
+        page_size : int, optional
+            How many are asked for at a time; as the server likes, by default.
+
+        Returns
+        -------
+        iterator
+        """
+        for item in islice(self._listed_items(kind == "keys", start, most, reverse, page_size), most):
+            key = item["id"]
+            yield key if kind == "keys" else self._child(item) if kind == "values" else (key, self._child(item))
+
+    def _listed_items(
+        self, bare: bool, start: int, most: int | None, reverse: bool, page_size: int | None
+    ) -> Iterator[dict[str, Any]]:
+        inlined = self._contents()
+        if inlined is not None:
+            values = list(inlined.values())[::-1] if reverse else list(inlined.values())
+            yield from values[start:]
+            return
+        asked: list[tuple[str, str | int]] = [*parameters(self._conditions)]
+        if bare:
+            asked.append(("fields", ""))
+        elif self.include_data_sources:
+            asked.append(("include_data_sources", "true"))
+        asked += [("sort", by) for by in self._sort_parameters(reverse)]
+        if start:
+            asked.append(("page[offset]", start))
+        if page_size is not None or most is not None:
+            asked.append(("page[limit]", min(page_size or _LARGEST_PAGE, _LARGEST_PAGE if most is None else most)))
+        url: str | None = self._link("search")
+        while url is not None:
+            page = self._page(url, asked)
+            yield from page["data"]
+            following = (page.get("links") or {}).get("next")
+            if following == url:
+                raise ServiceFailed(f"the page after {url} is that page again")
+            url, asked = following, []
+
+    def _contents(self) -> dict[str, Any] | None:
+        """The nodes that were sent with this container, when they are what is to be listed."""
+        if self._conditions or self._own_sorting:
+            return None
+        return (self._attributes.get("structure") or {}).get("contents")
+
+    def _sort_parameters(self, reverse: bool) -> list[str]:
+        if not reverse and not self._own_sorting:
+            return []
+        sign = -1 if reverse else 1
+        return [key if direction * sign > 0 else f"-{key}" for key, direction in self._sorting or [("", 1)]]
+
+    def _link(self, name: str) -> str:
+        link = self.item["links"].get(name)
+        if link is None:
+            raise NotOffered(f"the server has no {name} for {self.uri}")
+        return link
+
+    def _page(self, url: str, params: Sequence[tuple[str, str | int]]) -> dict[str, Any]:
+        return self.context.get_json(url, params)
+
+    # -- other views of the same -------------------------------------------------------------------------------------
+
+    @property
+    def sorting(self) -> list[tuple[str, int]]:
+        """By what the nodes are sorted: (key, 1 or -1), the weightiest first; the key "" is the server's own order."""
+        return list(self._sorting)
+
+    def search(self, query: Any) -> Container:
+        """The same container, with those nodes of which a query holds; nothing is asked yet.
+
+        Parameters
+        ----------
+        query : query
+            Of `databroker_like.queries`, such as ``Key("color") == "red"`` or ``FullText("gold")``.
+
+        Returns
+        -------
+        Container
+
+        Raises
+        ------
+        InvalidQuery
+            When the protocol has no such query.
+        """
+        return self.new_variation(queries=(*self._queries, query))
+
+    def sort(self, *sorting: tuple[str, int]) -> Container:
+        """The same container in another order; nothing is asked yet.
+
+        Parameters
+        ----------
+        *sorting : (key, direction)
+            A dotted key of the metadata, and `ASCENDING` or `DESCENDING`; the weightiest first.
+
+        Returns
+        -------
+        Container
+
+        Raises
+        ------
+        Invalid
+            When it is something else.
+        """
+        for by in sorting:
+            if not isinstance(by, tuple) or len(by) != 2 or not isinstance(by[0], str) or by[1] not in (1, -1):
+                raise Invalid(f"sort by ('time', ASCENDING) or ('time', DESCENDING), not by {by!r}")
+        keys = [key for key, _ in sorting]
+        if len(set(keys)) < len(keys):
+            raise Invalid(f"each key is sorted by once, not as in {keys}")
+        return self.new_variation(sorting=sorting or None)
+
+    def distinct(
+        self, *metadata_keys: str, structure_families: bool = False, specs: bool = False, counts: bool = False
+    ) -> dict[str, Any]:
+        """The different values that the nodes have, of the keys asked for.
+
+        Parameters
+        ----------
+        *metadata_keys : str
+            Dotted keys.
+        structure_families, specs : bool
+            Whether these are asked for, too.
+        counts : bool
+            Whether it is counted how many nodes have each.
+
+        Returns
+        -------
+        dict
+            ``{"metadata": {key: [{"value": ..., "count": ...}]}, "structure_families": [...], "specs": [...]}``
+        """
+        asked = [("metadata", key) for key in metadata_keys]
+        for name, wanted in (("structure_families", structure_families), ("specs", specs), ("counts", counts)):
+            if wanted:
+                asked.append((name, "true"))
+        path = "/".join(quote(part, safe="") for part in self.path_parts)
+        url = f"{self.context.api_uri}/distinct/{path}"
+        return self.context.get_json(url, [*asked, *parameters(self._conditions)])
+
+    def new_variation(  # type: ignore[override]
+        self,
+        *,
+        structure_clients: Any = UNCHANGED,
+        queries: Any = UNCHANGED,
+        sorting: Any = UNCHANGED,
+        **kwargs: Any,
+    ) -> Container:
+        """The same container, opened with other settings.
+
+        Parameters
+        ----------
+        structure_clients, queries, sorting
+            As of the constructor; as they are by default.
+        **kwargs
+            As of `BaseClient.new_variation`.
+
+        Returns
+        -------
+        Container
+        """
+        if sorting is UNCHANGED:
+            sorting = self._sorting if self._own_sorting else None
+        return super().new_variation(
+            structure_clients=structure_clients,
+            queries=self._queries if queries is UNCHANGED else queries,
+            sorting=sorting,
+            **kwargs,
+        )
+
+    def export(
+        self,
+        filepath: str | os.PathLike[str] | IO[bytes],
+        fields: Sequence[str] | None = None,
+        *,
+        format: str | None = None,
+    ) -> None:
+        """Have the server write all that is in here in some format, and save that.
+
+        Parameters
+        ----------
+        filepath : path or binary file
+        fields : sequence of str, optional
+            The keys of those that are wanted; all by default.
+        format : str, optional
+            A media type or short name, such as ``"h5"``; by default, that of the file's name.
+        """
+        self._export(filepath, [("field", name) for name in fields or ()], format)

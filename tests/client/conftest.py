@@ -1,0 +1,39 @@
+"""A small server with something to read, and clients of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from databroker_like.client import Context, from_context
+from tests.client.small_server import SmallServer
+
+
+@pytest.fixture
+def server() -> SmallServer:
+    nodes: dict[str, Any] = {f"k{n:02}": {"n": n, "tags": [n]} for n in range(10)}
+    nodes["image"] = np.arange(35, dtype=">i4").reshape(5, 7)
+    nodes["moments"] = np.array(["2026-01-01", "2026-01-02"], "M8[s]")
+    nodes["point"] = np.array(4.5)
+    nodes["empty"] = np.empty((0, 3))
+    nodes["rows"] = np.array([(1, 2.5), (2, 3.5)], [("n", "<i2"), ("x", "<f8")])
+    nodes["table"] = pa.table({"a": [1, 2, 3, 4, 5], "s": list("vwxyz")})
+    return SmallServer(nodes)
+
+
+@pytest.fixture
+def opened(server: SmallServer) -> Iterator[Callable[..., Any]]:
+    """Opens the root, or what is below it; what was opened is closed."""
+    contexts = []
+
+    def open_(*path: str, clients: Any = "numpy") -> Any:
+        contexts.append(Context.from_app(server))
+        return from_context(contexts[-1], clients, path)
+
+    yield open_
+    for context in contexts:
+        context.close()

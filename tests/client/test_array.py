@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from databroker_like import errors
+from databroker_like.client import array as arrays
+from databroker_like.client._parts import part_of, pieces, slices_of
+
+one = st.integers(-5, 4) | st.builds(
+    slice,
+    st.none() | st.integers(-8, 8),
+    st.none() | st.integers(-8, 8),
+    st.none() | st.integers(-3, 3).filter(bool),
+)
+
+
+@given(st.lists(one, max_size=2).map(tuple), st.integers(1, 40))
+def test_parts_in_pieces_are_what_numpy_gives(index: tuple[Any, ...], most: int) -> None:
+    whole = np.arange(35).reshape(5, 7)
+    part = part_of(index, whole.shape)
+    found = np.full(tuple(map(len, part.box)), -1)
+    for piece in pieces(part.box, ((2, 2, 1), (3, 4)), 1, most):
+        box = tuple(positions[within] for positions, within in zip(part.box, piece, strict=True))
+        got = whole[slices_of(box)]
+        assert got.size <= most or got.size == 1
+        found[piece] = got
+    np.testing.assert_array_equal(part.finished(found), whole[index])
+
+
+@pytest.mark.parametrize("name", ["image", "moments", "point", "empty", "rows"])
+@pytest.mark.parametrize("clients", ["numpy", "dask"])
+def test_arrays_of_every_type_are_read_as_they_are(opened: Any, server: Any, name: str, clients: str) -> None:
+    expected = server.nodes[name]
+    client = opened(name, clients=clients)
+    found = np.asarray(client.read())
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.asarray(client), expected)
+    assert (client.ndim, client.size, client.nbytes) == (expected.ndim, expected.size, expected.nbytes)
+
+
+@pytest.mark.parametrize("index", [0, (slice(None, None, -2), 3), (..., slice(1, 3)), (-1, -1), slice(2, 2)])
+def test_parts_are_read_and_nothing_else(opened: Any, server: Any, index: Any) -> None:
+    client = opened("image")
+    server.asked.clear()
+    np.testing.assert_array_equal(client[index], server.nodes["image"][index])
+    assert all("slice" in dict(query) for _, _, query in server.asked)
+
+
+def test_large_arrays_are_read_in_pieces(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "_PIECE_BYTES", 24)
+    client = opened("image")
+    server.asked.clear()
+    np.testing.assert_array_equal(client.read(), server.nodes["image"])
+    np.testing.assert_array_equal(client[::-2, 1:6:2], server.nodes["image"][::-2, 1:6:2])
+    assert len(server.asked) > 5
+
+
+def test_blocks_are_read(opened: Any, server: Any) -> None:
+    client, whole = opened("image"), server.nodes["image"]
+    np.testing.assert_array_equal(client.read_block((1, 3)), whole[2:4, 6:7])
+    np.testing.assert_array_equal(client.read_block((0, 0), (0, slice(None, None, -1))), whole[0, 1::-1])
+    with pytest.raises(IndexError, match="no block"):
+        client.read_block((9, 0))
+    lazy = opened("image", clients="dask")
+    server.asked.clear()
+    block = lazy.read_block((1, 3))
+    assert server.asked == []
+    np.testing.assert_array_equal(block.compute(), whole[2:4, 6:7])
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("index", [None, 1.5, [0, 1], (0, 0, 0)])
+def test_what_is_no_index_is_told_without_asking(opened: Any, server: Any, index: Any) -> None:
+    client = opened("image")
+    server.asked.clear()
+    with pytest.raises(errors.Invalid):
+        client[index]
+    assert server.asked == []
+
+
+def test_an_array_that_has_grown_is_read_as_it_is_now(opened: Any, server: Any) -> None:
+    client = opened("image")
+    server.nodes["image"] = np.arange(42, dtype="<i8").reshape(6, 7)
+    np.testing.assert_array_equal(client.read(), server.nodes["image"])
+    assert client[5, 6] == 41
+    with pytest.raises(IndexError, match="beyond axis 0"):
+        client[6]
+
+
+def test_a_reply_of_another_length_is_told(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = opened("image")
+    real = server.answer
+    for content in (b"", b"x" * 139, b"x" * 141):
+        monkeypatch.setattr(
+            server, "answer", lambda path, *rest, c=content: (200, "a/b", c) if "array" in path else real(path, *rest)
+        )
+        with pytest.raises(errors.ServiceFailed, match="did not send 140 bytes"):
+            client.read()
+
+
+def test_exports_are_whole_or_not_there(opened: Any, server: Any, tmp_path: Path) -> None:
+    client = opened("image")
+    client.export(tmp_path / "a.csv", slice=(0, ...))
+    assert (tmp_path / "a.csv").read_text() == "exported [('slice', '0,:'), ('format', 'csv')]"
+    into = io.BytesIO(b"kept ")
+    into.seek(5)
+    client.export(into, format="text/csv")
+    assert into.getvalue() == b"kept exported [('format', 'text/csv')]"
+    with pytest.raises(errors.Invalid, match="in which format"):
+        client.export(into)
+    server.key = "another"
+    with pytest.raises(PermissionError):
+        client.export(tmp_path / "b.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_formats_are_those_that_the_server_says(opened: Any) -> None:
+    assert opened("image").formats == ["application/octet-stream", "text/csv"]

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+
+from databroker_like import errors
+from databroker_like.http import Session
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting() -> Iterator[None]:
+    """Pauses take no time; there are four attempts."""
+    with stamina.set_testing(True, attempts=4):
+        yield
+
+
+class Server:
+    """Gives its answers one after another, the last one for ever; keeps the requests."""
+
+    def __init__(self, *answers: Answer | httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else answer(request)
+
+
+def session(server: Server, url: str = "http://data.example:8000", **settings: Any) -> Session:
+    made = Session(url, transport=httpx.MockTransport(server), **settings)
+    made.authorization = "Apikey secret"
+    return made
+
+
+def ok(content: bytes = b"fine") -> httpx.Response:
+    return httpx.Response(200, content=content, headers={"content-type": "text/plain; charset=utf-8"})
+
+
+def test_a_reply_has_its_content_its_type_and_where_it_came_from() -> None:
+    server = Server(ok())
+    reply = session(server).fetch("GET", "/a?api_key=hush", params=[("b", 1), ("b", "ü[")])
+    assert (reply.content, reply.content_type) == (b"fine", "text/plain")
+    assert reply.url == "http://data.example:8000/a?api_key=...&b=1&b=%C3%BC%5B"
+    assert server.requests[0].url.params.get_list("b") == ["1", "ü["]
+
+
+def test_credentials_and_headers_go_to_their_own_server_and_to_no_other() -> None:
+    server = Server(lambda request: ok())
+    speaking = session(server, headers={"X-Beamline": "7"})
+    for url in ("/a", "http://data.example:8000/b", "http://data.example:9000/c", "http://other.example:8000/d"):
+        speaking.fetch("GET", url)
+    given = [(r.headers.get("authorization"), r.headers.get("x-beamline")) for r in server.requests]
+    assert given == [("Apikey secret", "7")] * 2 + [(None, None)] * 2
+
+
+def test_a_redirect_to_another_server_is_followed_without_credentials() -> None:
+    server = Server(httpx.Response(307, headers={"location": "http://store.example/a"}), ok())
+    session(server).fetch("GET", "/a")
+    assert str(server.requests[1].url) == "http://store.example/a"
+    assert "authorization" not in server.requests[1].headers
+
+
+def test_a_redirect_to_https_is_followed_with_credentials_and_stays() -> None:
+    server = Server(httpx.Response(308, headers={"location": "https://data.example/a"}), ok(), ok())
+    speaking = session(server, "http://data.example")
+    speaking.fetch("GET", "/a")
+    speaking.fetch("GET", "/b")
+    assert [str(r.url) for r in server.requests[1:]] == ["https://data.example/a", "https://data.example/b"]
+    assert all(r.headers["authorization"] == "Apikey secret" for r in server.requests[1:])
+
+
+def test_links_of_a_server_that_does_not_know_of_its_https_are_followed_by_https() -> None:
+    server = Server(ok())
+    session(server, "https://data.example").fetch("GET", "http://data.example/api/v1/a")
+    assert str(server.requests[0].url) == "https://data.example/api/v1/a"
+
+
+def test_no_redirect_leads_away_from_https() -> None:
+    server = Server(httpx.Response(302, headers={"location": "http://data.example/a"}))
+    with pytest.raises(errors.ServiceFailed, match="from https to http"):
+        session(server, "https://data.example").fetch("GET", "/a")
+    assert len(server.requests) == 1
+
+
+def test_redirects_without_end_end() -> None:
+    server = Server(httpx.Response(302, headers={"location": "/a"}))
+    with pytest.raises(errors.ServiceFailed, match="again and again"):
+        session(server).fetch("GET", "/a")
+
+
+@pytest.mark.parametrize("passing", [429, 502, 503, 504])
+def test_what_may_pass_is_asked_again(passing: int) -> None:
+    server = Server(httpx.Response(passing), ok())
+    assert session(server).fetch("GET", "/a").content == b"fine"
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("lasting", [400, 401, 403, 404, 409, 410, 422, 500, 501])
+def test_what_will_not_pass_is_asked_once(lasting: int) -> None:
+    server = Server(httpx.Response(lasting, json={"detail": "because"}))
+    with pytest.raises(errors.DatabrokerError, match=f"because \\({lasting} from http://data.example:8000/a\\)"):
+        session(server).fetch("GET", "/a")
+    assert len(server.requests) == 1
+
+
+def test_there_is_an_end_to_asking_again() -> None:
+    server = Server(httpx.Response(503, json={"detail": "busy"}))
+    with pytest.raises(errors.Unreachable, match="busy"):
+        session(server).fetch("GET", "/a")
+    assert len(server.requests) == 4
+
+
+def test_what_writes_is_not_repeated_and_what_only_asks_is() -> None:
+    server = Server(httpx.Response(503), ok())
+    with pytest.raises(errors.Unreachable):
+        session(server).fetch("POST", "/a", json=["x"])
+    server = Server(httpx.Response(503), ok())
+    assert session(server).fetch("POST", "/a", json=["x"], repeat=True).content == b"fine"
+
+
+def test_a_connection_that_breaks_is_made_again_but_a_server_that_was_never_there_is_not() -> None:
+    server = Server(ok(), httpx.ReadError("reset"), ok())
+    speaking = session(server)
+    speaking.fetch("GET", "/a")
+    speaking.fetch("GET", "/b")
+    assert len(server.requests) == 3
+    server = Server(httpx.ConnectError("refused"))
+    with pytest.raises(errors.Unreachable, match="there is no server: refused"):
+        session(server).fetch("GET", "/a")
+    assert len(server.requests) == 1
+
+
+def test_a_body_that_breaks_off_is_read_again_from_the_start() -> None:
+    class Broken(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"fi"
+            raise httpx.ReadError("reset")
+
+    server = Server(httpx.Response(200, stream=Broken()), ok())
+    assert session(server).fetch("GET", "/a").content == b"fine"
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "nonsense"])
+def test_a_server_that_says_when_is_asked_then(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"seconds": "1", "date": formatdate(time.time() + 1.5, usegmt=True), "nonsense": "soon"}[form]
+    server = Server(httpx.Response(429, headers={"retry-after": said}), ok())
+    with stamina.set_testing(False):
+        start = time.monotonic()
+        session(server).fetch("GET", "/a")
+        waited = time.monotonic() - start
+    # A date has whole seconds only.
+    least = {"seconds": 1.0, "date": 0.3, "nonsense": 0.0}[form]
+    assert least <= waited < 5
+
+
+def test_how_often_and_how_long_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILED_RETRY_ATTEMPTS", "1")
+    server = Server(httpx.Response(503))
+    with stamina.set_testing(False), pytest.raises(errors.Unreachable):
+        session(server).fetch("GET", "/a")
+    assert len(server.requests) == 1
+
+
+def test_a_refusal_of_any_length_is_read_in_part() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"no " * 10000
+
+    server = Server(httpx.Response(400, content=endless()))
+    with pytest.raises(errors.Invalid) as caught:
+        session(server).fetch("GET", "/a")
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("url", ["http://data.example:port/", "http://[::1", "\x00"])
+def test_what_is_no_url_is_told(url: str) -> None:
+    with pytest.raises(errors.Invalid, match="is no URL"):
+        Session(url)
+
+
+def test_no_secret_is_shown() -> None:
+    made = session(Server(ok()), "http://me:password@data.example/?api_key=hush")
+    assert repr(made) == "Session('http://data.example/?api_key=...')"
+    with pytest.raises(errors.NotFound) as caught:
+        session(Server(httpx.Response(404))).fetch("GET", "/a?api_key=hush")
+    assert "hush" not in str(caught.value)
