@@ -8,7 +8,7 @@ from typing import Any
 
 from databroker_like.errors import Conflict
 
-__all__ = ["judge_event", "same"]
+__all__ = ["judge_event", "regular", "same"]
 
 Doc = Mapping[str, Any]
 
@@ -64,6 +64,28 @@ def judge_event(known: Doc, new: Doc) -> str:
         f"another event of seq_num {new.get('seq_num')} of descriptor {new.get('descriptor')!r} is recorded already, "
         f"with the uid {known['uid']!r}; event {new['uid']!r} is not recorded"
     )
+
+
+def regular(row: Doc) -> Doc:
+    """A row as an event and a page have it alike: where nothing is external, ``filled`` may be left out.
+
+    Parameters
+    ----------
+    row : mapping
+        An event, or a datum.
+
+    Returns
+    -------
+    mapping
+
+    Examples
+    --------
+    >>> regular({"uid": "a", "filled": {}})
+    {'uid': 'a'}
+    """
+    if row.get("filled") == {}:
+        return {key: value for key, value in row.items() if key != "filled"}
+    return row
 
 
 def _canonical(doc: Any) -> str:

@@ -69,6 +69,23 @@ class RunSource:
     get_stream_datums: Callable[[str], list[Doc]] = field(default=_none_at_all)
 
     @classmethod
+    def of(cls, run: Any, get_filler: Callable[..., Any]) -> RunSource:
+        """Bundle the methods of a run that are named as the getters are.
+
+        Parameters
+        ----------
+        run : object
+            Such as a driver's class for one run; it has a method for every getter but ``get_filler``.
+        get_filler : callable
+            Handed in by the catalog.
+
+        Returns
+        -------
+        RunSource
+        """
+        return cls(get_filler=get_filler, **{name: getattr(run, name) for name in GETTERS if name != "get_filler"})
+
+    @classmethod
     def from_getters(cls, **getters: Any) -> RunSource:
         """Bundle getters handed in one by one; those without ``skip`` and ``limit`` get them.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from databroker_like import registry
 from databroker_like.core._belonging import named
-from databroker_like.core._identity import judge_event, same
+from databroker_like.core._identity import judge_event, regular, same
 from databroker_like.drivers._mongo_encoding import Encoded
 from databroker_like.drivers._mongo_indexes import ASSETS, NORMALIZED, create, is_unique
 from databroker_like.drivers._mongo_run import plain
@@ -178,7 +178,7 @@ class Writer:
             known = [*self._known(name, [document.doc for document in some]), *coming]
             there = _Places(name, known)
             for document in some:
-                row = _regular(document.doc)
+                row = regular(plain(document.doc))
                 if there.has(row):
                     continue
                 new.append(document)
@@ -198,7 +198,7 @@ class Writer:
             # One question after the other: each has its index.
             for alternative in alternatives:
                 found.update((doc["_id"], doc) for doc in server.collection(_COLLECTIONS[name]).find(alternative))
-        return [_regular(plain(doc)) for doc in found.values()]
+        return [regular(plain(doc)) for doc in found.values()]
 
     def _are_surely_new(self, name: str, documents: list[Encoded]) -> bool:
         """Whether events come with higher numbers than any before; a unique index is enough for other kinds."""
@@ -272,11 +272,3 @@ class _Places:
 
 def _any(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else {"$in": values}
-
-
-def _regular(doc: Doc) -> Doc:
-    """A document as it came and as it comes in a page alike: where nothing is external, ``filled`` may be left out."""
-    found = plain(doc)
-    if found.get("filled") == {}:
-        del found["filled"]
-    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from databroker_like.core._belonging import named
-from databroker_like.core._identity import judge_event, same
+from databroker_like.core._identity import judge_event, regular, same
 from databroker_like.core._pages import concat_datum_pages, concat_event_pages, page_size, slice_page
 from databroker_like.drivers._places import Key, Place, Readable, Rows, identities, unpacked
 from databroker_like.errors import Conflict, InvalidDocument
@@ -120,8 +120,8 @@ class OpenRun:
         new = []
         coming: dict[Key, list[Doc]] = {}
         for position, (key, row) in enumerate(zip(keys, unpacked(name, self.log.as_kept(name, doc)), strict=True)):
-            row = _regular(row)
-            there = [*map(_regular, self._rows.find(key)), *coming.get(key, ())]
+            row = regular(row)
+            there = [*map(regular, self._rows.find(key)), *coming.get(key, ())]
             if not self._is_among(row, there):
                 new.append(position)
                 coming.setdefault(key, []).append(row)
@@ -149,13 +149,6 @@ def _identity(name: str, doc: Doc) -> tuple[str, str]:
 
 def _uid(doc: Doc) -> Any:
     return doc["datum_id"] if "datum_id" in doc else doc["uid"]
-
-
-def _regular(row: Doc) -> Doc:
-    """A row as an event and a page have it alike: where nothing is external, ``filled`` may be left out."""
-    if row.get("filled") == {}:
-        return {key: value for key, value in row.items() if key != "filled"}
-    return row
 
 
 def _part(name: str, page: Doc, positions: Iterable[int]) -> Doc:

@@ -119,7 +119,7 @@ class StoreSink:
             self._runs.forget()  # it was deleted meanwhile
         check_columns("start", doc)
         body, time = encode(doc), float(doc["time"])
-        with self._write() as connection:
+        with self._store.write() as connection:
             run_id = connection.execute(
                 tables.run.insert().values(uid=uid, time=time, start=body).returning(tables.run.c.id)
             ).scalar_one()
@@ -136,7 +136,7 @@ class StoreSink:
         self._refuse_after_stop(run, name, doc)
         body = encode(doc)
         tail = None
-        with self._write(forced=name == "stop") as connection:
+        with self._store.write(forced=name == "stop") as connection:
             if run.is_shared or name == "stop":
                 run.next_position = max(run.next_position, next_position(connection, run.id))
             connection.execute(
@@ -159,7 +159,7 @@ class StoreSink:
         self._runs.own(run, name, doc["uid"], tail)
         if name == "stop":
             run.is_finished = True
-            self._seal(run)
+            seal(self._store, run.id)
             self._runs.put_by(run)
 
     def _datums(self, name: str, doc: Doc) -> None:
@@ -182,7 +182,7 @@ class StoreSink:
             }
             ids = doc["datum_id"]
         self._refuse_after_stop(run, name, doc)
-        with self._write() as connection:
+        with self._store.write() as connection:
             if run.is_shared:
                 run.next_position = max(run.next_position, next_position(connection, run.id))
             position = run.next_position
@@ -281,15 +281,6 @@ class StoreSink:
     def _refuse_after_stop(self, run: OpenRun, name: str, doc: Doc) -> None:
         if run.is_finished:
             raise InvalidDocument(f"{named(name, doc)} comes after the stop document of run {run.uid}")
-
-    # -- writing
-
-    def _write(self, *, forced: bool = False) -> Any:
-        return self._store.write(forced=forced)
-
-    def _seal(self, run: OpenRun) -> None:
-        """The events of a finished run become files; when that cannot be, they are where they were."""
-        seal(self._store, run.id)
 
 
 def _by_id(name: str, doc: Doc) -> dict[str, Doc]:

@@ -46,20 +46,7 @@ class StoredRun:
 
     def source(self, get_filler: Any) -> RunSource:
         """The getters of this run."""
-        return RunSource(
-            get_run_start=self.get_run_start,
-            get_run_stop=self.get_run_stop,
-            get_event_descriptors=self.get_event_descriptors,
-            get_event_pages=self.get_event_pages,
-            get_event_count=self.get_event_count,
-            get_resource=self.get_resource,
-            get_resources=self.get_resources,
-            lookup_resource_for_datum=self.lookup_resource_for_datum,
-            get_datum_pages=self.get_datum_pages,
-            get_filler=get_filler,
-            get_stream_resources=self.get_stream_resources,
-            get_stream_datums=self.get_stream_datums,
-        )
+        return RunSource.of(self, get_filler)
 
     # -- documents
 
