@@ -2,6 +2,7 @@
 
 from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
 from databroker_like.nodes._node import ContainerNode, Node, Query, Sorting, find
+from databroker_like.nodes._sources import Asset, DataSource
 from databroker_like.nodes._tables import ColumnNode, TableNode
 from databroker_like.nodes.memory import (
     ArrayData,
@@ -16,10 +17,12 @@ from databroker_like.nodes.memory import (
 __all__ = [
     "ArrayData",
     "ArrayNode",
+    "Asset",
     "AwkwardData",
     "AwkwardNode",
     "ColumnNode",
     "ContainerNode",
+    "DataSource",
     "MapNode",
     "Node",
     "Query",

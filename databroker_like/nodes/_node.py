@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from databroker_like.errors import NotFound
+from databroker_like.nodes._sources import DataSource
 from databroker_like.queries import Node as Condition
 from databroker_like.queries import Tally, in_order
 from databroker_like.queries._tiled import TiledQuery
@@ -48,6 +49,10 @@ class Node(ABC):
 
         It is text, numbers, or tuples of these, and the same in another process.
         """
+        return None
+
+    def data_source(self) -> DataSource | None:
+        """The files that it is read from; None when there are none that callers could ask for."""
         return None
 
     def get(self, key: str) -> Node | None:

@@ -52,7 +52,8 @@ def main(folder: str) -> None:
     for child in children:
         child.end(None)
     store = Store(path)
-    assert harmful(store, integrity=True) == []
+    problems = harmful(store, integrity=True)
+    assert problems == [], problems
     assert all(recorded(store, uid) == docs for uid, docs in RUNS.items())
     print("well")
 
