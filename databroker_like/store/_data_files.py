@@ -19,6 +19,9 @@ __all__ = ["DataFiles"]
 #: Recording waits for no server longer than this, unless it is told to.
 _S3_PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}
 
+#: How often a file is tried to be written while its folder is taken away by others.
+_ATTEMPTS = 5
+
 _NAME = re.compile(r"[0-9a-z]+(/[0-9a-z]+)*/[0-9a-z][0-9a-z._-]*")
 
 
@@ -76,20 +79,16 @@ class DataFiles:
                 except FileNotFoundError as error:
                     raise NotWritable(f"{path} cannot be written: {error}; is there such a bucket?") from error
             return
-        temporary = f"{path}.{secrets.token_hex(4)}.part"
-        try:
-            holders = make_folder(os.path.dirname(path))
-            with open(temporary, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            for holder in holders:
-                sync_folder(holder)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise _not_writable(path, error) from error
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                _put(path, content)
+                return
+            except FileNotFoundError as error:
+                # The folder was empty, and went with the last file that another process took away.
+                if not left:
+                    raise _not_writable(path, error) from error
+            except OSError as error:
+                raise _not_writable(path, error) from error
 
     def shown(self, name: str) -> str:
         """A file as an error names it."""
@@ -209,6 +208,24 @@ class DataFiles:
         except Exception as error:
             said = str(error).strip() or type(error).__name__
             raise Unreachable(f"the object store of {path} does not answer: {said}; can it be reached?") from error
+
+
+def _put(path: str, content: Any) -> None:
+    """Write a file beside its place, and move it there."""
+    temporary = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        holders = make_folder(os.path.dirname(path))
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        for holder in holders:
+            sync_folder(holder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _written(about: dict[str, Any]) -> float:

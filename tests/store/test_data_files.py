@@ -77,6 +77,29 @@ def test_where_links_cannot_be_made_the_caller_is_told(data, tmp_path, monkeypat
     assert not data.link(DataFiles("s3://bucket/x"), NAME)
 
 
+def test_a_file_is_written_though_another_process_takes_its_empty_folder_away(data, monkeypatch):
+    made = _data_files.make_folder
+    taken = []
+
+    def made_and_taken(folder):
+        holders = made(folder)
+        if len(taken) < 3:
+            taken.append(os.rmdir(folder))
+        return holders
+
+    monkeypatch.setattr(_data_files, "make_folder", made_and_taken)
+    data.write(NAME, b"content")
+    assert bytes(data.open(NAME)) == b"content"
+    assert len(taken) == 3
+
+
+def test_a_folder_that_is_always_taken_away_is_told(data, monkeypatch):
+    made = _data_files.make_folder
+    monkeypatch.setattr(_data_files, "make_folder", lambda folder: (made(folder), os.rmdir(folder))[0])
+    with pytest.raises(NotWritable, match="No such file"):
+        data.write(NAME, b"content")
+
+
 def test_a_full_disk_leaves_nothing_and_says_so(data, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
