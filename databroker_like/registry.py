@@ -58,7 +58,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "ophyd": "demo",
         "ophyd_async": "demo",
         "matplotlib": "demo",
-        "rich": "demo",
+        "rich": "client",
         "hypothesis": "testing",
         "pytest": "testing",
     }

@@ -99,6 +99,9 @@ class Context:
         Asked in this process in place of a server; `from_app` does so.
     max_connections : int
         At the same time; 16 by default.
+    show_progress : bool, optional
+        Whether long reads and writes show how far they are, on a terminal or in a notebook; when they take long, by
+        default.
     trust_env : bool
         Whether proxies are taken from the environment; True by default.
     """
@@ -113,6 +116,7 @@ class Context:
         verify: Any = True,
         app: Any = None,
         max_connections: int = 16,
+        show_progress: bool | None = None,
         trust_env: bool = True,
     ) -> None:
         # Kept to open the same again in another process.
@@ -121,8 +125,11 @@ class Context:
             "timeout": timeout,
             "verify": verify,
             "max_connections": max_connections,
+            "show_progress": show_progress,
             "trust_env": trust_env,
         }
+        #: Whether long reads and writes show how far they are; None is when they take long.
+        self.show_progress = show_progress
         bare, key_in_uri = _without_key(uri)
         self.api_uri = bare.rstrip("/")
         self._app = app
