@@ -6,7 +6,7 @@ import email.utils
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -26,6 +26,11 @@ T = TypeVar("T")
 _REFUSAL_BYTES = 1 << 16
 _MOST_REDIRECTS = 5
 _LONGEST_PAUSE = 30.0
+_PART_BYTES = 1 << 20
+#: Nothing was sent.
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+#: The server says that it has not begun: no time to wait for all of the request, too early, too many.
+_UNTOUCHED = (408, 425, 429)
 _PORTS = {"http": 80, "https": 443}
 #: Parameters that are no one else's business, in an error or a log.
 _SECRETS = ("api_key", "access_token", "code", "state")
@@ -52,9 +57,11 @@ class Reply:
 class _Passing(Exception):
     """A failure that may be over a little later."""
 
-    def __init__(self, error: DatabrokerError, pause: float | None) -> None:
+    def __init__(self, error: DatabrokerError, pause: float | None, untouched: bool) -> None:
         self.error = error
         self.pause = pause
+        #: Whether the server has certainly done nothing.
+        self.untouched = untouched
 
 
 class Session:
@@ -120,7 +127,10 @@ class Session:
         params: Params = (),
         accept: str = "*/*",
         json: Any = None,
+        content: bytes | memoryview | None = None,
+        content_type: str = "application/octet-stream",
         repeat: bool = False,
+        doubted: Callable[[], None] | None = None,
     ) -> Reply:
         """The whole of a reply.
 
@@ -135,8 +145,15 @@ class Session:
             The media types that are understood.
         json : object, optional
             The body.
+        content : bytes or memoryview, optional
+            The body, in place of ``json``; memory is sent as it is, in parts.
+        content_type : str
+            Of the content.
         repeat : bool
-            Whether a POST does no more than a GET, and may be repeated as that is when the connection breaks.
+            Whether it may be done twice, and is repeated as a GET is when the connection breaks or the server is busy.
+            What may not is repeated only when the server has certainly not begun with it.
+        doubted : callable, optional
+            Called when an attempt ends of which nobody knows whether the server did it, before it is repeated.
 
         Returns
         -------
@@ -152,7 +169,18 @@ class Session:
             kind = response.headers.get("content-type", "").partition(";")[0].strip()
             return Reply(response.read(), kind, without_secrets(response.request.url))
 
-        return self.receive(method, url, whole, params=params, accept=accept, json=json, repeat=repeat)
+        return self.receive(
+            method,
+            url,
+            whole,
+            params=params,
+            accept=accept,
+            json=json,
+            content=content,
+            content_type=content_type,
+            repeat=repeat,
+            doubted=doubted,
+        )
 
     def receive(
         self,
@@ -163,13 +191,16 @@ class Session:
         params: Params = (),
         accept: str = "*/*",
         json: Any = None,
+        content: bytes | memoryview | None = None,
+        content_type: str = "application/octet-stream",
         repeat: bool = False,
+        doubted: Callable[[], None] | None = None,
     ) -> T:
         """A reply, as it comes in.
 
         Parameters
         ----------
-        method, url, params, accept, json, repeat
+        method, url, params, accept, json, content, content_type, repeat, doubted
             As of `fetch`.
         into : callable
             Takes the open response and reads it. It is called again from the start when the connection breaks.
@@ -188,13 +219,19 @@ class Session:
         if params:
             query = urlencode(params)
             target = target.copy_with(query=b"&".join(filter(None, [target.query, query.encode()])))
+        body = {"json": json} if content is None else _sent(content, content_type)
         repeat = repeat or method in ("GET", "HEAD")
         attempts = int(os.environ.get("TILED_RETRY_ATTEMPTS", 10))
         timeout = float(os.environ.get("TILED_RETRY_TIMEOUT", 45))
         try:
             for attempt in stamina.retry_context(on=_pause_after, attempts=attempts, timeout=timeout, wait_max=10.0):
                 with attempt:
-                    return self._once(method, target, into, accept, json, repeat)
+                    try:
+                        return self._once(method, target, into, accept, body, repeat)
+                    except _Passing as passing:
+                        if doubted is not None and not passing.untouched:
+                            doubted()
+                        raise
         except _Passing as passing:
             raise passing.error from passing.__cause__
         raise AssertionError("a retry ends with a value or an error")  # pragma: no cover
@@ -226,7 +263,7 @@ class Session:
         url: httpx.URL,
         into: Callable[[httpx.Response], T],
         accept: str,
-        json: Any,
+        body: Mapping[str, Any],
         repeatable: bool,
     ) -> T:
         for _ in range(_MOST_REDIRECTS + 1):
@@ -234,7 +271,8 @@ class Session:
             headers = {"Accept": accept, **(self.headers if own else {})}
             if own and self.authorization:
                 headers["Authorization"] = self.authorization
-            request = self._client.build_request(method, url, headers=headers, json=json)
+            headers.update(body.get("headers", {}))
+            request = self._client.build_request(method, url, **{**body, "headers": headers})
             try:
                 response = self._client.send(request, stream=True, auth=None, follow_redirects=False)
                 try:
@@ -250,8 +288,9 @@ class Session:
             except (httpx.TransportError, httpx.DecodingError) as error:
                 told = Unreachable(f"{_said_of(error)} ({without_secrets(url)})")
                 # A server that has never answered is not there; one that has, may be again.
-                if repeatable and self._heard:
-                    raise _Passing(told, None) from error
+                untouched = isinstance(error, _UNSENT)
+                if (repeatable or untouched) and self._heard:
+                    raise _Passing(told, None, untouched) from error
                 raise told from error
         raise ServiceFailed(f"the server redirects again and again ({without_secrets(url)})")
 
@@ -275,9 +314,30 @@ class Session:
                 break
         detail = detail_of(content[:_REFUSAL_BYTES], response.headers.get("content-type", ""))
         error = error_for(response.status_code, detail, without_secrets(response.request.url))
-        if repeatable and is_passing(response.status_code):
-            raise _Passing(error, _asked_to_wait(response))
+        untouched = response.status_code in _UNTOUCHED
+        if (repeatable or untouched) and is_passing(response.status_code):
+            raise _Passing(error, _asked_to_wait(response), untouched)
         raise error
+
+
+def _sent(content: bytes | memoryview, content_type: str) -> dict[str, Any]:
+    """The arguments of a request with a body."""
+    headers = {"Content-Type": content_type}
+    if isinstance(content, bytes) or content.nbytes <= _PART_BYTES:
+        return {"content": bytes(content), "headers": headers}
+    # The length is said, so that no server has to take it in chunks.
+    return {"content": _InParts(content.cast("B")), "headers": {**headers, "Content-Length": str(content.nbytes)}}
+
+
+class _InParts:
+    """Memory to be sent, part by part, as often as it is asked for: a large array is not copied as a whole."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, self._memory.nbytes, _PART_BYTES):
+            yield bytes(self._memory[at : at + _PART_BYTES])
 
 
 def _pause_after(error: Exception) -> bool | float:

@@ -195,3 +195,45 @@ def test_no_secret_is_shown() -> None:
     with pytest.raises(errors.NotFound) as caught:
         session(Server(httpx.Response(404))).fetch("GET", "/a?api_key=hush")
     assert "hush" not in str(caught.value)
+
+
+def test_memory_is_sent_as_it_is_and_again_when_the_server_is_busy() -> None:
+    server = Server(httpx.Response(503), ok())
+    sent = memoryview(bytes(range(256)) * (3 << 12)).cast("B")
+    session(server).fetch("PUT", "/a", content=sent, content_type="application/octet-stream", repeat=True)
+    assert len(sent) > 3 << 20
+    for request in server.requests:
+        assert request.content == sent
+        assert request.headers["content-length"] == str(len(sent))
+        assert request.headers["content-type"] == "application/octet-stream"
+        assert "transfer-encoding" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempts"),
+    [
+        (httpx.Response(429), 2),
+        (httpx.ConnectError("refused"), 2),
+        (httpx.ReadError("reset"), 1),
+        (httpx.Response(503), 1),
+    ],
+)
+def test_what_may_not_be_done_twice_is_repeated_only_when_it_was_not_begun(failure: Any, attempts: int) -> None:
+    server = Server(ok(), failure, ok())
+    speaking = session(server)
+    speaking.fetch("GET", "/")
+    if attempts == 1:
+        with pytest.raises(errors.Unreachable):
+            speaking.fetch("PATCH", "/a", content=b"row")
+    else:
+        speaking.fetch("PATCH", "/a", content=b"row")
+    assert len(server.requests) == attempts + 1
+
+
+@pytest.mark.parametrize(("failure", "doubts"), [(httpx.ReadError("reset"), 1), (httpx.Response(429), 0)])
+def test_attempts_of_which_nobody_knows_are_told(failure: Any, doubts: int) -> None:
+    server, told = Server(ok(), failure, ok()), []
+    speaking = session(server)
+    speaking.fetch("GET", "/")
+    speaking.fetch("POST", "/a", json={}, repeat=True, doubted=lambda: told.append(True))
+    assert len(told) == doubts
