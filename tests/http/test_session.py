@@ -199,7 +199,7 @@ def test_no_secret_is_shown() -> None:
 
 def test_memory_is_sent_as_it_is_and_again_when_the_server_is_busy() -> None:
     server = Server(httpx.Response(503), ok())
-    sent = memoryview(bytes(range(256)) * (3 << 12)).cast("B")
+    sent = memoryview(bytes(range(256)) * 13000).cast("B")
     session(server).fetch("PUT", "/a", content=sent, content_type="application/octet-stream", repeat=True)
     assert len(sent) > 3 << 20
     for request in server.requests:
