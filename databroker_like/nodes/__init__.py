@@ -2,6 +2,7 @@
 
 from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
 from databroker_like.nodes._node import ContainerNode, Node, Query, Sorting, find
+from databroker_like.nodes._revised import Revised
 from databroker_like.nodes._sources import Asset, DataSource
 from databroker_like.nodes._tables import ColumnNode, TableNode
 from databroker_like.nodes.memory import (
@@ -28,6 +29,7 @@ __all__ = [
     "Query",
     "RaggedData",
     "RaggedNode",
+    "Revised",
     "Sorting",
     "SparseData",
     "SparseNode",

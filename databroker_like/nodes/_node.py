@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from databroker_like.errors import NotFound
+from databroker_like.nodes._revised import Revised
 from databroker_like.nodes._sources import DataSource
 from databroker_like.queries import Node as Condition
 from databroker_like.queries import Tally, in_order
@@ -54,6 +55,15 @@ class Node(ABC):
     def data_source(self) -> DataSource | None:
         """The files that it is read from; None when there are none that callers could ask for."""
         return None
+
+    def revisions(self) -> Sequence[Revised]:
+        """What was said of it before it was changed, the oldest first; what is said now is not among them."""
+        return ()
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether what is said of it, and `get`, are told at once: without a look at a disk or a network."""
+        return False
 
     def get(self, key: str) -> Node | None:
         """The node in it of this key, or None when there is none: nothing is in a node that is no container."""
@@ -103,6 +113,26 @@ class ContainerNode(Node):
     @abstractmethod
     def count(self) -> int:
         """How many nodes there are in it, exactly."""
+
+    def page(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[str, Node]]]:
+        """How many nodes there are in it, and some of them; often cheaper than to ask for each.
+
+        Parameters
+        ----------
+        offset, limit : int
+            Which of them.
+
+        Returns
+        -------
+        tuple of int and sequence of (str, Node)
+        """
+        count = self.count()
+        return count, list(self.items(offset, limit)) if limit and offset < count else ()
+
+    @property
+    def is_told_whole(self) -> bool:
+        """Whether the nodes in it, when they are few, are told together with it: those of one file, of one dataset."""
+        return False
 
     @abstractmethod
     def search(self, query: Query) -> ContainerNode:
