@@ -23,6 +23,8 @@ from databroker_like.store._tail import Tail, next_position
 from databroker_like.store._terms import index_run, index_stop
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from databroker_like.store._database import Single
     from databroker_like.store._store import Store
 
@@ -137,6 +139,7 @@ class StoreSink:
         body = encode(doc)
         tail = None
         with self._store.write(forced=name == "stop") as connection:
+            self._refuse_twice(connection, run, name, doc["uid"])
             if run.is_shared or name == "stop":
                 run.next_position = max(run.next_position, next_position(connection, run.id))
             connection.execute(
@@ -262,14 +265,8 @@ class StoreSink:
 
     def _compare(self, run: OpenRun, name: str, uid: str, doc: Doc) -> bool:
         """Whether the same document is there; a different one of its identity is refused."""
-        from sqlalchemy import select
-
-        table = tables.document
-        query = select(table.c.position, table.c.body).where(table.c.run_id == run.id, table.c.name == name)
-        if name != "stop":  # there is one to a run
-            query = query.where(table.c.uid == uid)
         with self._store.database.read() as connection:
-            known = connection.execute(query.limit(1)).one_or_none()
+            known = connection.execute(_held(run, name, uid)).one_or_none()
         if known is None:
             return False
         if not same(decode(known.body), doc):
@@ -278,9 +275,30 @@ class StoreSink:
         run.next_position = max(run.next_position, known.position + 1)
         return True
 
+    @staticmethod
+    def _refuse_twice(connection: Connection, run: OpenRun, name: str, uid: str) -> None:
+        """Nobody recorded the document since it was looked for; and nobody does before this transaction ends."""
+        from sqlalchemy import select
+
+        # SQLite has one writer in any case, and knows no such lock.
+        connection.execute(select(tables.run.c.id).where(tables.run.c.id == run.id).with_for_update())
+        if connection.execute(_held(run, name, uid)).first() is not None:
+            raise Overtaken("another process recorded the same document first")
+
     def _refuse_after_stop(self, run: OpenRun, name: str, doc: Doc) -> None:
         if run.is_finished:
             raise InvalidDocument(f"{named(name, doc)} comes after the stop document of run {run.uid}")
+
+
+def _held(run: OpenRun, name: str, uid: str) -> Any:
+    """The query for where a document of a run is, and what it says."""
+    from sqlalchemy import select
+
+    table = tables.document
+    query = select(table.c.position, table.c.body).where(table.c.run_id == run.id, table.c.name == name)
+    if name != "stop":  # there is one to a run
+        query = query.where(table.c.uid == uid)
+    return query.limit(1)
 
 
 def _by_id(name: str, doc: Doc) -> dict[str, Doc]:

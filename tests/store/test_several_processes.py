@@ -142,3 +142,26 @@ def test_a_place_that_others_take_again_and_again_is_told_in_the_end(store, two,
     monkeypatch.undo()
     send(second, docs[2:])
     assert recorded(store, "a") == docs
+
+
+@pytest.mark.parametrize("at", [1, -1], ids=["descriptor", "stop"])
+def test_a_document_that_another_records_just_before_is_there_once(store, two, monkeypatch, at):
+    """The other one comes between the look whether it is there and the writing."""
+    first, second = two
+    docs = make_run("a", 3)
+    for sink in two:
+        send(sink, docs[:at])
+    compared = second._compare
+
+    def compare(*asked):
+        found = compared(*asked)
+        first.insert(*docs[at])
+        return found
+
+    monkeypatch.setattr(second, "_compare", compare)
+    second.insert(*docs[at])
+    monkeypatch.undo()
+    for sink in two:
+        send(sink, docs)
+    assert recorded(store, "a") == docs
+    assert store.check() == []
