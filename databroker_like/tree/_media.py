@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from databroker_like.errors import NoSuchFormat, listed, nearest
 from databroker_like.tree._asked import Asked
 
-__all__ = ["Format", "chosen"]
+__all__ = ["UTF8", "Format", "chosen", "offered"]
+
+#: What is sent after the media type of a text.
+UTF8 = "; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -26,17 +30,39 @@ class Format:
         Short names.
     parameters : str
         That are sent after the media type, such as ``"; charset=utf-8"``.
+    needs : tuple of str, optional
+        Packages that write it, which may not be installed.
     """
 
     media_type: str
     write: Callable[[Any], Any]
     aliases: tuple[str, ...] = field(default=())
     parameters: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def sent_as(self) -> str:
         """The media type, with its parameters."""
         return self.media_type + self.parameters
+
+
+def offered(formats: Iterable[Format]) -> tuple[Format, ...]:
+    """The formats that can be written here: those whose packages are installed.
+
+    Parameters
+    ----------
+    formats : iterable of Format
+
+    Returns
+    -------
+    tuple of Format
+
+    Examples
+    --------
+    >>> offered([Format("text/x", bytes), Format("text/y", bytes, needs=("no_such_package",))])[0].media_type
+    'text/x'
+    """
+    return tuple(one for one in formats if all(find_spec(package) is not None for package in one.needs))
 
 
 def chosen(asked: Asked, formats: Iterable[Format]) -> Format:
