@@ -96,7 +96,7 @@ def check_index(catalog: BlueskyEmbeddedCatalog, uid: str) -> None:
             .join(key, key.c.id == term.c.key_id)
             .where(term.c.run_id == run_id)
         ).all()
-    assert at == source.get_run_start()["time"]
+    assert at == float(source.get_run_start()["time"])
     assert {tuple(row) for row in rows} == {
         (*found, at) for found in terms_of(source.get_run_start(), source.get_run_stop())
     }
