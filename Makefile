@@ -41,8 +41,11 @@ bench: $(INSTALLED)
 peers: $(INSTALLED)
 	$(BIN)/python -m scripts.peers
 
+# With the real tiled at both ends, of TILED_PYTHON=/path/to/python or of an environment that is made for it. OPTIONAL=1
+# makes it no failure that it cannot be made; it is said.
 interop: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/interop
+	@$(BIN)/python -m scripts.tiled_peer $(if $(TILED_PYTHON),--python '$(TILED_PYTHON)') $(if $(OPTIONAL),--optional) -- \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/interop
 
 docs: $(DOCS_INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
