@@ -9,9 +9,19 @@
 
 from __future__ import annotations
 
+from databroker_like.client._specials import register_special_client
 from databroker_like.client._views import DictView, ListView
 from databroker_like.client.constructors import from_context, from_uri
 from databroker_like.client.container import ASCENDING, DESCENDING
 from databroker_like.client.context import Context
 
-__all__ = ["ASCENDING", "DESCENDING", "Context", "DictView", "ListView", "from_context", "from_uri"]
+__all__ = [
+    "ASCENDING",
+    "DESCENDING",
+    "Context",
+    "DictView",
+    "ListView",
+    "from_context",
+    "from_uri",
+    "register_special_client",
+]

@@ -1,4 +1,4 @@
-"""Which class is for which structure family."""
+"""Which class is for which structure family, and for which of the specs that the protocol has."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from types import MappingProxyType
 from typing import Any
 
 from databroker_like.client.array import ArrayClient, DaskArrayClient
+from databroker_like.client.awkward import AwkwardClient
 from databroker_like.client.container import Container
 from databroker_like.client.dataframe import DaskDataFrameClient, DataFrameClient
+from databroker_like.client.ragged import RaggedClient
+from databroker_like.client.sparse import SparseClient
 
 __all__ = ["dask_clients", "numpy_clients"]
 
-_NUMPY: Mapping[str, Any] = MappingProxyType({"array": ArrayClient, "container": Container, "table": DataFrameClient})
-_DASK: Mapping[str, Any] = MappingProxyType(
-    {"array": DaskArrayClient, "container": Container, "table": DaskDataFrameClient}
-)
+_BOTH: Mapping[str, Any] = {
+    "awkward": AwkwardClient,
+    "container": Container,
+    "ragged": RaggedClient,
+    "sparse": SparseClient,
+}
+_NUMPY: Mapping[str, Any] = MappingProxyType({**_BOTH, "array": ArrayClient, "table": DataFrameClient})
+_DASK: Mapping[str, Any] = MappingProxyType({**_BOTH, "array": DaskArrayClient, "table": DaskDataFrameClient})
 
 
 def numpy_clients() -> Mapping[str, Any]:

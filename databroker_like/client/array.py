@@ -6,10 +6,11 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like.client._parts import part_of, pieces, slices_of
+from databroker_like.client._side_by_side import side_by_side
+from databroker_like.client._writing_arrays import ArrayWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
 from databroker_like.slices import expand, format_slices, normalize
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ArrayClient", "DaskArrayClient"]
 
 #: What is larger is read in pieces, side by side; servers refuse what is larger still.
+_WHOLE_BYTES = 100 << 20
 _PIECE_BYTES = 32 << 20
 _OCTETS = "application/octet-stream"
 
@@ -31,7 +33,7 @@ class _WrongLength(ServiceFailed):
     """A reply is not as long as the structure says."""
 
 
-class _ArrayClient(BaseClient):
+class _ArrayClient(ArrayWriting, BaseClient):
     """What the two clients of arrays share."""
 
     def structure(self) -> ArrayStructure:
@@ -146,8 +148,9 @@ class _ArrayClient(BaseClient):
         whole = np.empty(tuple(map(len, part.box)), dtype)
         if not whole.nbytes:
             return part.finished(whole)
-        found = list(pieces(part.box, self.chunks, dtype.itemsize, _PIECE_BYTES))
-        full = self.item["links"]["full"]
+        most = _WHOLE_BYTES if whole.nbytes <= _WHOLE_BYTES else _PIECE_BYTES
+        found = list(pieces(part.box, self.chunks, dtype.itemsize, most))
+        full = self._link("full")
 
         def fetch(piece: tuple[slice, ...]) -> None:
             box = tuple(positions[within] for positions, within in zip(part.box, piece, strict=True))
@@ -162,7 +165,7 @@ class _ArrayClient(BaseClient):
                 self._fetch_into(full, params, between)
                 target[...] = between
 
-        _side_by_side(fetch, found, self.context.max_connections)
+        side_by_side(self.context, fetch, found)
         return part.finished(whole)
 
     def _read_block(self, block: Sequence[int], slices: Any) -> np.ndarray:
@@ -179,7 +182,7 @@ class _ArrayClient(BaseClient):
             if slices is not None:
                 params.append(("slice", format_slices(slices_of(part.box))))
             # The template of the link ends with block={0},{1}, which is what is sent.
-            self._fetch_into(self.item["links"]["block"].partition("?")[0], params, found)
+            self._fetch_into(self._link("block").partition("?")[0], params, found)
         return part.finished(found)
 
     def _fetch_into(self, link: str, params: Sequence[tuple[str, str]], target: np.ndarray) -> None:
@@ -308,18 +311,3 @@ class DaskArrayClient(_ArrayClient):
 
 def _numbers(chunks: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
     return itertools.product(*(range(len(lengths)) for lengths in chunks))
-
-
-def _side_by_side(fetch: Callable[[Any], None], pieces: Sequence[Any], most: int) -> None:
-    if len(pieces) == 1:
-        fetch(pieces[0])
-        return
-    with ThreadPoolExecutor(min(most, len(pieces)), thread_name_prefix="read") as pool:
-        waiting = [pool.submit(fetch, piece) for piece in pieces]
-        try:
-            for done in waiting:
-                done.result()
-        except BaseException:
-            # The others are of no use any more.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import IO, Any
 
-import httpx
-
 from databroker_like import registry
+from databroker_like.client._assets import fetch_assets, manifest_of
+from databroker_like.client._revisions import MetadataRevisions
+from databroker_like.client._saving import Into, to_file
+from databroker_like.client._specials import registered_client, special_client
+from databroker_like.client._updating import Updating
 from databroker_like.client._views import DictView, ListView
 from databroker_like.client.context import Context
-from databroker_like.errors import Invalid, ServiceFailed, listed, nearest
+from databroker_like.errors import Invalid, NotOffered, listed, nearest
 from databroker_like.structures import Spec, Structure, structure_from_json
 
-__all__ = ["UNCHANGED", "BaseClient", "StructureClients", "client_of"]
+__all__ = ["UNCHANGED", "BaseClient", "StructureClients", "class_of", "client_of"]
 
 #: ``"numpy"``, ``"dask"``, or structure family or spec -> class.
 StructureClients = str | Mapping[str, Any]
@@ -32,7 +34,7 @@ class _Unchanged:
 UNCHANGED: Any = _Unchanged()
 
 
-class BaseClient:
+class BaseClient(Updating):
     """A node on a server, of whatever kind.
 
     Parameters
@@ -60,7 +62,7 @@ class BaseClient:
     ) -> None:
         self.context = context
         self.structure_clients = structure_clients
-        self.include_data_sources = include_data_sources
+        self._include_data_sources = include_data_sources
         self._item = item
         self._structure = structure
 
@@ -141,6 +143,12 @@ class BaseClient:
             self._structure = structure_from_json(self.structure_family, self._attributes["structure"])
         return self._structure
 
+    @property
+    def access_tags(self) -> ListView | None:
+        """The tags by which the server decides who may see this; None when it says none."""
+        tags = self._attributes.get("access_tags")
+        return None if tags is None else ListView(tags)
+
     def data_sources(self) -> list[dict[str, Any]] | None:
         """Where and how the data lies on the server, as far as it says so.
 
@@ -148,10 +156,71 @@ class BaseClient:
         -------
         list of dict, or None
         """
-        if self._attributes.get("data_sources") is None:
-            item = self.context.get_item(self.path_parts, include_data_sources=True)
-            return item["attributes"].get("data_sources")
-        return self._attributes["data_sources"]
+        return self.include_data_sources()._attributes.get("data_sources")
+
+    def include_data_sources(self) -> Any:
+        """The same node, with what the server says of where its data lies; asked for if it has not been.
+
+        Returns
+        -------
+        BaseClient
+            This one, when it has been.
+        """
+        if self._include_data_sources and self._attributes.get("data_sources") is not None:
+            return self
+        found = self.new_variation(include_data_sources=True)
+        return found if self._attributes.get("data_sources") is not None else found.refresh()
+
+    def asset_manifest(self, data_sources: Iterable[Mapping[str, Any]]) -> dict[int, list[str] | None]:
+        """What is in those folders in which data lies.
+
+        Parameters
+        ----------
+        data_sources : sequence of dict
+            As `data_sources` gives them, or some of them.
+
+        Returns
+        -------
+        dict
+            The number of each asset, with the relative paths in it; None for one that is a single file.
+        """
+        return manifest_of(self.context, self.path_parts, data_sources)
+
+    def raw_export(
+        self,
+        destination: str | os.PathLike[str] | MutableMapping[str, Any] | None = None,
+        max_workers: int = 4,
+        compression: bool = True,
+    ) -> list[Any]:
+        """Fetch the files in which the data lies on the server, as they are there.
+
+        Parameters
+        ----------
+        destination : path or dict, optional
+            The folder for them, this one by default. In a dict, each becomes an ``io.BytesIO``.
+        max_workers : int
+            How many are fetched side by side; 4 by default.
+        compression : bool
+            Whether the server may compress them on the way; True by default.
+
+        Returns
+        -------
+        list of pathlib.Path, or of str
+            The files, or the keys in the dict: by their own name when there is one, and below the number of the asset
+            when there are several.
+
+        Raises
+        ------
+        NotOffered
+            When the data lies in no files that the server gives away.
+        """
+        sources = self.data_sources() or []
+        return fetch_assets(self.context, self.path_parts, sources, destination, max_workers, compression)
+
+    @property
+    def metadata_revisions(self) -> MetadataRevisions:
+        """What the metadata was before: ``node.metadata_revisions[0]``, ``node.metadata_revisions[:]``."""
+        return MetadataRevisions(self.context, self.path_parts)
 
     def refresh(self) -> BaseClient:
         """Ask the server again what this node is.
@@ -161,7 +230,7 @@ class BaseClient:
         BaseClient
             This one.
         """
-        self._item = self.context.get_item(self.path_parts, include_data_sources=self.include_data_sources)
+        self._item = self.context.get_item(self.path_parts, include_data_sources=self._include_data_sources)
         self._structure = None
         return self
 
@@ -192,14 +261,14 @@ class BaseClient:
         }
         as_before = {
             "structure_clients": self.structure_clients,
-            "include_data_sources": self.include_data_sources,
+            "include_data_sources": self._include_data_sources,
             "structure": self._structure,
         }
         changed = {name: value for name, value in given.items() if value is not UNCHANGED}
         return type(self)(self.context, item=self._item, **{**as_before, **changed, **kwargs})
 
     def _child(self, item: dict[str, Any]) -> Any:
-        return client_of(self.context, item, self.structure_clients, include_data_sources=self.include_data_sources)
+        return client_of(self.context, item, self.structure_clients, include_data_sources=self._include_data_sources)
 
     def _export(
         self, filepath: str | os.PathLike[str] | IO[bytes], params: Iterable[tuple[str, str]], format: str | None
@@ -213,48 +282,17 @@ class BaseClient:
         if not format:
             raise Invalid(f"in which format? Give format=...; one of {listed(self.formats)}")
         asked.append(("format", format))
-        link = self._item["links"].get("full")
-        if link is None:
-            raise Invalid(f"the server does not export {'/'.join(self.path_parts)!r}")
+        link = self._link("full")
         if path is None:
-            self.context.session.receive("GET", link, _Into(filepath), params=asked)
+            self.context.session.receive("GET", link, Into(filepath), params=asked)
         else:
-            _to_file(path, lambda file: self.context.session.receive("GET", link, _Into(file), params=asked))
+            to_file(path, lambda file: self.context.session.receive("GET", link, Into(file), params=asked))
 
-
-class _Into:
-    """A reply written to an open file; begun anew when the connection broke."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._start: int | None = file.tell() if file.seekable() else None
-        self._begun = False
-
-    def __call__(self, response: httpx.Response) -> None:
-        if self._begun:
-            if self._start is None:
-                raise ServiceFailed("the connection broke, and what was written to the stream cannot be taken back")
-            self._file.seek(self._start)
-            self._file.truncate()
-        self._begun = True
-        for part in response.iter_bytes():
-            self._file.write(part)
-
-
-def _to_file(path: Path, write: Any) -> None:
-    """A file that is there whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            write(file)
-        # The rights that any new file gets, not those of a private one.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    def _link(self, name: str) -> str:
+        link = (self._item.get("links") or {}).get(name)
+        if link is None:
+            raise NotOffered(f"the server has no {name} for {self.uri}")
+        return link
 
 
 def client_of(
@@ -284,19 +322,57 @@ def client_of(
     Invalid
         When ``structure_clients`` is another word.
     """
-    classes = structure_clients
-    if isinstance(classes, str):
-        if classes not in _NAMED:
-            near = listed(nearest(classes, _NAMED) or _NAMED)
-            raise Invalid(f"structure_clients is {near}, or a dictionary of classes, not {classes!r}")
-        classes = registry.load(_NAMED[classes])()
     attributes = item["attributes"]
-    names: Sequence[str] = [
-        *(Spec.from_json(spec).name for spec in attributes.get("specs") or ()),
+    chosen = class_of(
+        [Spec.from_json(spec).name for spec in attributes.get("specs") or ()],
         attributes["structure_family"],
-    ]
-    chosen = next((classes[name] for name in names if name in classes), BaseClient)
+        structure_clients,
+    )
     return chosen(context, item=item, structure_clients=structure_clients, include_data_sources=include_data_sources)
+
+
+def class_of(specs: Iterable[str], family: str, structure_clients: StructureClients = "numpy") -> Any:
+    """The class for a node: that of the first of its specs that has one, or that of its structure family.
+
+    For each spec, what stands in ``structure_clients`` goes before what `register_special_client` was told, that before
+    our own classes, and those before the ones that packages bring as entry points of the group
+    ``databroker_like.special_client``.
+
+    Parameters
+    ----------
+    specs : iterable of str
+        Their names.
+    family : str
+    structure_clients : {"numpy", "dask"} or mapping
+        What a mapping has no class for is read into memory.
+
+    Returns
+    -------
+    type
+
+    Raises
+    ------
+    Invalid
+        When ``structure_clients`` is another word.
+
+    Examples
+    --------
+    >>> class_of(["xarray_dataset"], "container"), class_of([], "array", "dask")
+    (<class '...xarray.DatasetClient'>, <class '...array.DaskArrayClient'>)
+    """
+    given: Mapping[str, Any] = {}
+    word: Any = structure_clients
+    if not isinstance(structure_clients, str):
+        given, word = structure_clients, "numpy"
+    if word not in _NAMED:
+        near = listed(nearest(word, _NAMED) or _NAMED)
+        raise Invalid(f"structure_clients is {near}, or a dictionary of classes, not {word!r}")
+    ours = registry.load(_NAMED[word])()
+    for name in specs:
+        found = given.get(name) or registered_client(name) or ours.get(name) or special_client(name)
+        if found is not None:
+            return found
+    return given.get(family) or ours.get(family) or BaseClient
 
 
 def _copied(value: Any) -> Any:

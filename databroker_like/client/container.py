@@ -11,9 +11,10 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from databroker_like.client._filters import Condition, filters_of, parameters
+from databroker_like.client._writing_nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
-from databroker_like.errors import Invalid, NotFound, NotOffered, ServiceFailed, WrongType
+from databroker_like.errors import Invalid, NotFound, ServiceFailed, WrongType
 from databroker_like.queries import KeyLookup
 
 __all__ = ["ASCENDING", "DESCENDING", "Container"]
@@ -35,7 +36,7 @@ _LARGEST_PAGE = 300
 _COUNTED_FOR = 1.0
 
 
-class Container(BaseClient, Mapping[str, Any]):
+class Container(ContainerWriting, BaseClient, Mapping[str, Any]):
     """A container of nodes, as a read-only mapping.
 
     Nothing is listed that is not asked for: ``container.values()[-1]`` is one request, however many nodes there are.
@@ -107,7 +108,7 @@ class Container(BaseClient, Mapping[str, Any]):
             return self._among_results(path)
         item, rest = self._inlined(path)
         if rest:
-            item = self.context.get_item([*self.path_parts, *path], include_data_sources=self.include_data_sources)
+            item = self.context.get_item([*self.path_parts, *path], include_data_sources=self._include_data_sources)
         return self._child(item)
 
     def _inlined(self, path: Sequence[str]) -> tuple[dict[str, Any], Sequence[str]]:
@@ -209,7 +210,7 @@ class Container(BaseClient, Mapping[str, Any]):
         asked: list[tuple[str, str | int]] = [*parameters(self._conditions)]
         if bare:
             asked.append(("fields", ""))
-        elif self.include_data_sources:
+        elif self._include_data_sources:
             asked.append(("include_data_sources", "true"))
         asked += [("sort", by) for by in self._sort_parameters(reverse)]
         if start:
@@ -236,12 +237,6 @@ class Container(BaseClient, Mapping[str, Any]):
             return []
         sign = -1 if reverse else 1
         return [key if direction * sign > 0 else f"-{key}" for key, direction in self._sorting or [("", 1)]]
-
-    def _link(self, name: str) -> str:
-        link = self.item["links"].get(name)
-        if link is None:
-            raise NotOffered(f"the server has no {name} for {self.uri}")
-        return link
 
     def _page(self, url: str, params: Sequence[tuple[str, str | int]]) -> dict[str, Any]:
         return self.context.get_json(url, params)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from databroker_like.client._side_by_side import side_by_side
+from databroker_like.client._writing_tables import TableWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, NoSuchColumn, OutOfRange, ServiceFailed, listed, nearest
 from databroker_like.structures import TableStructure
@@ -24,7 +25,7 @@ _ARROW = "application/vnd.apache.arrow.file"
 _LONGEST_QUERY = 1600
 
 
-class _DataFrameClient(BaseClient):
+class _DataFrameClient(TableWriting, BaseClient):
     """What the two clients of tables share."""
 
     def structure(self) -> TableStructure:
@@ -97,7 +98,7 @@ class _DataFrameClient(BaseClient):
         if not 0 <= partition < count:
             raise OutOfRange(f"{self.uri} has {count} partitions, and no partition {partition}")
         # The template of the link ends with partition={index}, which is what is sent.
-        link = self.item["links"]["partition"].partition("?")[0]
+        link = self._link("partition").partition("?")[0]
         params = [("partition", str(partition))]
         by_name = [("column", name) for name in columns or ()]
         fetch = self.context.session.fetch
@@ -124,8 +125,7 @@ class _DataFrameClient(BaseClient):
             return empty if columns is None else empty.select(columns)
         if count == 1:
             return self._partition(0, columns)
-        with ThreadPoolExecutor(min(count, self.context.max_connections), thread_name_prefix="read") as pool:
-            parts = list(pool.map(lambda at: self._partition(at, columns), range(count)))
+        parts = side_by_side(self.context, lambda at: self._partition(at, columns), range(count))
         return pa.concat_tables(parts, promote_options="permissive")
 
 

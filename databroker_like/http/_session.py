@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import email.utils
-import os
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 import stamina
 
-from databroker_like.errors import DatabrokerError, Invalid, ServiceFailed, Unreachable
+from databroker_like.errors import ServiceFailed, Unreachable
+from databroker_like.http._bodies import sent
+from databroker_like.http._caching import STORED_AT, Caching, ResponseCache
+from databroker_like.http._passing import Passing, asked_to_wait, attempts_and_seconds, pause_after, said_of
 from databroker_like.http._status import detail_of, error_for, is_passing
+from databroker_like.http._urls import origin, parsed, without_secrets
 
-__all__ = ["Params", "Reply", "Session", "without_secrets"]
+__all__ = ["Params", "Reply", "Session"]
 
 Params = Sequence[tuple[str, str | int]]
 T = TypeVar("T")
@@ -25,15 +30,15 @@ T = TypeVar("T")
 #: What a refusal may say; the rest of it is not read.
 _REFUSAL_BYTES = 1 << 16
 _MOST_REDIRECTS = 5
-_LONGEST_PAUSE = 30.0
-_PART_BYTES = 1 << 20
 #: Nothing was sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 #: The server says that it has not begun: no time to wait for all of the request, too early, too many.
 _UNTOUCHED = (408, 425, 429)
-_PORTS = {"http": 80, "https": 443}
-#: Parameters that are no one else's business, in an error or a log.
-_SECRETS = ("api_key", "access_token", "code", "state")
+#: For so many seconds a server that could not be reached is not asked for what is cached.
+_AWAY_SECONDS = 30.0
+#: So often it is asked all the same, at first.
+_PATIENCE = 3
+_log = logging.getLogger("databroker_like.http")
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,17 @@ class Reply:
     url: str
 
 
-class _Passing(Exception):
-    """A failure that may be over a little later."""
+@dataclass(frozen=True)
+class _Asked:
+    """A request, wherever redirects lead it."""
 
-    def __init__(self, error: DatabrokerError, pause: float | None, untouched: bool) -> None:
-        self.error = error
-        self.pause = pause
-        #: Whether the server has certainly done nothing.
-        self.untouched = untouched
+    method: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+    #: Whether it may be done twice.
+    repeatable: bool
+    #: Whether its body is a password or a token, so that it goes nowhere else and with nothing else.
+    secret: bool
 
 
 class Session:
@@ -83,6 +91,10 @@ class Session:
         Whether proxies are taken from the environment; True by default.
     transport : httpx.BaseTransport, optional
         In place of the network, as `InProcess`.
+    auth : httpx.Auth, optional
+        Adds credentials of its own kind to what goes to this server; nothing is cached then.
+    cache : ResponseCache, optional
+        Where replies of this server are kept.
     """
 
     def __init__(
@@ -95,13 +107,22 @@ class Session:
         max_connections: int = 16,
         trust_env: bool = True,
         transport: httpx.BaseTransport | None = None,
+        auth: httpx.Auth | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
-        self._own = _parsed(url)
+        self._own = parsed(url)
         self.headers = dict(headers or {})
         #: The value of the header Authorization, or None; never shown.
         self.authorization: str | None = None
+        #: Takes the value of Authorization that was refused, and says whether there is another now.
+        self.renew: Callable[[str | None], bool] | None = None
+        self.auth = auth
+        self.caching = None if cache is None else Caching(cache)
+        #: Called with each request and None, and again with its response.
+        self.observers: list[Callable[[httpx.Request, httpx.Response | None], None]] = []
         self.max_connections = max_connections
         self._heard = False
+        self._away_until, self._away_told = 0.0, False
         self._lock = threading.Lock()
         self._client = httpx.Client(
             timeout=httpx.Timeout(30.0, connect=5.0) if timeout is None else timeout,
@@ -110,6 +131,8 @@ class Session:
             transport=transport,
             limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
             headers={"User-Agent": "databroker-like"},
+            # Cookies know of no port, and credentials do not go by them.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     def __repr__(self) -> str:
@@ -131,6 +154,7 @@ class Session:
         content_type: str = "application/octet-stream",
         repeat: bool = False,
         doubted: Callable[[], None] | None = None,
+        secret: bool = False,
     ) -> Reply:
         """The whole of a reply.
 
@@ -154,6 +178,8 @@ class Session:
             What may not is repeated only when the server has certainly not begun with it.
         doubted : callable, optional
             Called when an attempt ends of which nobody knows whether the server did it, before it is repeated.
+        secret : bool
+            Whether the body is a password or a token: it is sent without credentials, and to no other server.
 
         Returns
         -------
@@ -180,6 +206,7 @@ class Session:
             content_type=content_type,
             repeat=repeat,
             doubted=doubted,
+            secret=secret,
         )
 
     def receive(
@@ -195,15 +222,19 @@ class Session:
         content_type: str = "application/octet-stream",
         repeat: bool = False,
         doubted: Callable[[], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret: bool = False,
     ) -> T:
         """A reply, as it comes in.
 
         Parameters
         ----------
-        method, url, params, accept, json, content, content_type, repeat, doubted
+        method, url, params, accept, json, content, content_type, repeat, doubted, secret
             As of `fetch`.
         into : callable
             Takes the open response and reads it. It is called again from the start when the connection breaks.
+        headers : mapping, optional
+            Sent with this request besides.
 
         Returns
         -------
@@ -219,20 +250,20 @@ class Session:
         if params:
             query = urlencode(params)
             target = target.copy_with(query=b"&".join(filter(None, [target.query, query.encode()])))
-        body = {"json": json} if content is None else _sent(content, content_type)
-        repeat = repeat or method in ("GET", "HEAD")
-        attempts = int(os.environ.get("TILED_RETRY_ATTEMPTS", 10))
-        timeout = float(os.environ.get("TILED_RETRY_TIMEOUT", 45))
+        body = {"json": json} if content is None else sent(content, content_type)
+        more = {"Accept": accept, **(headers or {}), **body.pop("headers", {})}
+        asked = _Asked(method, more, body, repeat or method in ("GET", "HEAD"), secret)
+        attempts, timeout = attempts_and_seconds()
         try:
-            for attempt in stamina.retry_context(on=_pause_after, attempts=attempts, timeout=timeout, wait_max=10.0):
+            for attempt in stamina.retry_context(on=pause_after, attempts=attempts, timeout=timeout, wait_max=10.0):
                 with attempt:
                     try:
-                        return self._once(method, target, into, accept, body, repeat)
-                    except _Passing as passing:
+                        return self._once(asked, target, into, attempt.num < min(_PATIENCE, attempts))
+                    except Passing as passing:
                         if doubted is not None and not passing.untouched:
                             doubted()
                         raise
-        except _Passing as passing:
+        except Passing as passing:
             raise passing.error from passing.__cause__
         raise AssertionError("a retry ends with a value or an error")  # pragma: no cover
 
@@ -248,59 +279,108 @@ class Session:
         -------
         httpx.URL
         """
-        found = _parsed(url, self._own)
+        found = parsed(url, self._own)
         if self._own.scheme == "https" and found.scheme == "http" and found.host == self._own.host:
             found = found.copy_with(scheme="https", port=self._own.port)
         return found
 
     def is_own(self, url: httpx.URL) -> bool:
         """Whether a URL is on this server, to which alone credentials go."""
-        return _origin(url) == _origin(self._own)
+        return origin(url) == origin(self._own)
 
-    def _once(
-        self,
-        method: str,
-        url: httpx.URL,
-        into: Callable[[httpx.Response], T],
-        accept: str,
-        body: Mapping[str, Any],
-        repeatable: bool,
-    ) -> T:
-        for _ in range(_MOST_REDIRECTS + 1):
+    def _once(self, asked: _Asked, url: httpx.URL, into: Callable[[httpx.Response], T], patient: bool) -> T:
+        """One attempt, along redirects; when it fails and is not to be repeated, what is held."""
+        renewed = False
+        for _ in range(_MOST_REDIRECTS + 2):
+            request = self._request(asked, url)
             own = self.is_own(url)
-            headers = {"Accept": accept, **(self.headers if own else {})}
-            if own and self.authorization:
-                headers["Authorization"] = self.authorization
-            headers.update(body.get("headers", {}))
-            request = self._client.build_request(method, url, **{**body, "headers": headers})
+            caching = self.caching if own and asked.method == "GET" and self.auth is None and not asked.secret else None
+            held = None if caching is None else caching.held(request)
+            if held is not None and caching is not None:
+                if caching.is_fresh(held) or time.monotonic() < self._away_until:
+                    return into(held)
+                if "etag" in held.headers:
+                    request.headers["If-None-Match"] = held.headers["etag"]
             try:
-                response = self._client.send(request, stream=True, auth=None, follow_redirects=False)
+                response = self._send(request, self.auth if own and not asked.secret else None)
                 try:
-                    self._heard = True
                     if response.is_redirect:
-                        url = self._redirected(method, url, response)
+                        url = self._redirected(asked, url, response)
+                        continue
+                    if response.status_code == 401 and own and not renewed and self._renewed(asked, request):
+                        renewed = True
                         continue
                     if response.status_code >= 400:
-                        self._refused(response, repeatable)
+                        self._refused(response, asked.repeatable)
+                    if caching is not None:
+                        return into(caching.reply(request, response, held))
+                    if self.caching is not None and asked.method not in ("GET", "HEAD"):
+                        self.caching.changed()
                     return into(response)
                 finally:
                     response.close()
+            except Passing as passing:
+                if held is None or patient:
+                    raise
+                return into(self._while_away(held, passing.error))
             except (httpx.TransportError, httpx.DecodingError) as error:
-                told = Unreachable(f"{_said_of(error)} ({without_secrets(url)})")
+                told = Unreachable(f"{said_of(error)} ({without_secrets(url)})")
                 # A server that has never answered is not there; one that has, may be again.
                 untouched = isinstance(error, _UNSENT)
-                if (repeatable or untouched) and self._heard:
-                    raise _Passing(told, None, untouched) from error
+                if held is not None and not (patient and self._heard):
+                    return into(self._while_away(held, told))
+                if (asked.repeatable or untouched) and self._heard:
+                    raise Passing(told, None, untouched) from error
                 raise told from error
         raise ServiceFailed(f"the server redirects again and again ({without_secrets(url)})")
 
-    def _redirected(self, method: str, url: httpx.URL, response: httpx.Response) -> httpx.URL:
-        where = _parsed(response.headers["location"], url)
+    def _request(self, asked: _Asked, url: httpx.URL) -> httpx.Request:
+        own = self.is_own(url)
+        headers = {**(self.headers if own else {}), **asked.headers}
+        if own and self.authorization and not asked.secret:
+            headers["Authorization"] = self.authorization
+        return self._client.build_request(asked.method, url, headers=headers, **asked.body)
+
+    def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
+        start = time.monotonic()
+        for observe in self.observers:
+            observe(request, None)
+        response = self._client.send(request, stream=True, auth=auth, follow_redirects=False)
+        self._heard, self._away_until, self._away_told = True, 0.0, False
+        if _log.isEnabledFor(logging.DEBUG):
+            took = (time.monotonic() - start) * 1000
+            _log.debug(
+                "%s %s -> %d in %.0f ms", request.method, without_secrets(request.url), response.status_code, took
+            )
+        for observe in self.observers:
+            observe(request, response)
+        return response
+
+    def _renewed(self, asked: _Asked, request: httpx.Request) -> bool:
+        """Whether the credentials that were refused are now others."""
+        if asked.secret or self.renew is None:
+            return False
+        return self.renew(request.headers.get("authorization"))
+
+    def _while_away(self, held: httpx.Response, error: Exception) -> httpx.Response:
+        """What is held of a server that cannot be reached; it is said once that it is so."""
+        self._away_until = time.monotonic() + _AWAY_SECONDS
+        if not self._away_told:
+            self._away_told = True
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held.extensions.get(STORED_AT, 0.0)))
+            warnings.warn(f"{error}: what is cached is given, as of {when} or another time", UserWarning, stacklevel=2)
+        return held
+
+    def _redirected(self, asked: _Asked, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+        where, method = parsed(response.headers["location"], url), asked.method
         if url.scheme == "https" and where.scheme != "https":
             raise ServiceFailed(f"the server redirects from https to {without_secrets(where)}, which is not followed")
+        to_https = where.host == url.host and url.scheme == "http" and where.scheme == "https"
+        if asked.secret and origin(where) != origin(url) and not to_https:
+            raise ServiceFailed(f"the server redirects a secret to {without_secrets(where)}, which is not followed")
         if method != "GET" and response.status_code not in (307, 308):
             raise ServiceFailed(f"the server redirects a {method} to {without_secrets(where)}, which is not followed")
-        if self.is_own(url) and where.host == url.host and url.scheme == "http" and where.scheme == "https":
+        if self.is_own(url) and to_https:
             # The server is reached by https from now on, and its credentials go there.
             with self._lock:
                 self._own = self._own.copy_with(scheme="https", port=where.port)
@@ -316,91 +396,5 @@ class Session:
         error = error_for(response.status_code, detail, without_secrets(response.request.url))
         untouched = response.status_code in _UNTOUCHED
         if (repeatable or untouched) and is_passing(response.status_code):
-            raise _Passing(error, _asked_to_wait(response), untouched)
+            raise Passing(error, asked_to_wait(response), untouched)
         raise error
-
-
-def _sent(content: bytes | memoryview, content_type: str) -> dict[str, Any]:
-    """The arguments of a request with a body."""
-    headers = {"Content-Type": content_type}
-    if isinstance(content, bytes) or content.nbytes <= _PART_BYTES:
-        return {"content": bytes(content), "headers": headers}
-    # The length is said, so that no server has to take it in chunks.
-    return {"content": _InParts(content.cast("B")), "headers": {**headers, "Content-Length": str(content.nbytes)}}
-
-
-class _InParts:
-    """Memory to be sent, part by part, as often as it is asked for: a large array is not copied as a whole."""
-
-    def __init__(self, memory: memoryview) -> None:
-        self._memory = memory
-
-    def __iter__(self) -> Iterator[bytes]:
-        for at in range(0, self._memory.nbytes, _PART_BYTES):
-            yield bytes(self._memory[at : at + _PART_BYTES])
-
-
-def _pause_after(error: Exception) -> bool | float:
-    if not isinstance(error, _Passing):
-        return False
-    return True if error.pause is None else error.pause
-
-
-def _asked_to_wait(response: httpx.Response) -> float | None:
-    """The seconds of Retry-After, a number or a date; no more than half a minute."""
-    text = response.headers.get("retry-after", "").strip()
-    if text.isdigit():
-        return min(float(text), _LONGEST_PAUSE)
-    try:
-        moment = email.utils.parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return None
-    return min(max(moment - time.time(), 0.0), _LONGEST_PAUSE)
-
-
-def _said_of(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return "the server does not answer in time"
-    if isinstance(error, httpx.ConnectError):
-        return f"there is no server: {error}"
-    if isinstance(error, httpx.UnsupportedProtocol):
-        return "only http:// and https:// are understood"
-    return f"the connection to the server broke: {error or type(error).__name__}"
-
-
-def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
-    try:
-        return httpx.URL(url) if base is None else base.join(url)
-    except httpx.InvalidURL as error:
-        raise Invalid(f"{url!r} is no URL: {error}") from error
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
-
-
-def without_secrets(url: httpx.URL | str) -> str:
-    """A URL as it may be shown: without user, password and keys.
-
-    Parameters
-    ----------
-    url : httpx.URL or str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> without_secrets("http://me:pass@localhost:8000/api/v1/?api_key=secret&fields=count")
-    'http://localhost:8000/api/v1/?api_key=...&fields=count'
-    """
-    parsed = httpx.URL(url)
-    if parsed.userinfo:
-        parsed = parsed.copy_with(username=None, password=None)
-    parts = []
-    for part in filter(None, parsed.query.decode("ascii").split("&")):
-        name = part.partition("=")[0]
-        parts.append(f"{name}=..." if name in _SECRETS else part)
-    bare = str(parsed.copy_with(query=None))
-    return f"{bare}?{'&'.join(parts)}" if parts else bare

@@ -1,28 +1,59 @@
-"""A small server of the protocol: one container of arrays, tables and containers, that keeps what it was asked."""
+"""A small server of the protocol: one container of data of every family, that keeps what it was asked."""
 
 from __future__ import annotations
 
 import io
+import zipfile
 from typing import Any
 from urllib.parse import parse_qsl
 
+import awkward as ak
 import msgpack
 import numpy as np
 import orjson
 import pyarrow as pa
+import ragged
+import sparse
 
 from databroker_like.slices import parse_block, parse_slices
-from databroker_like.structures import ArrayStructure, TableStructure
+from databroker_like.structures import (
+    ArrayStructure,
+    AwkwardStructure,
+    RaggedStructure,
+    SparseStructure,
+    TableStructure,
+    data_type_of,
+)
 
 API = "http://local-app/api/v1"
+ARROW = "application/vnd.apache.arrow.file"
+
+
+def arrow(table: pa.Table) -> bytes:
+    """A table as a file of Arrow."""
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def zipped(array: ak.Array, names: list[str]) -> bytes:
+    """Some buffers of an awkward array, stored in a zip file."""
+    _, _, buffers = ak.to_buffers(array)
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as packed:
+        for name in names:
+            packed.writestr(name, bytes(buffers[name]))
+    return sink.getvalue()
 
 
 class SmallServer:
-    """An ASGI application with the nodes of a mapping: arrays, tables of Arrow, or metadata of containers."""
+    """An ASGI application with the nodes of a mapping: data of every family, or metadata of containers."""
 
     def __init__(self, nodes: dict[str, Any], *, key: str | None = None, form: str = "msgpack") -> None:
         self.nodes, self.key, self.form = nodes, key, form
         self.npartitions, self.page, self.block = 2, 4, 2
+        self.rows_as_arrow, self.most_elements = True, 100
         self.asked: list[tuple[str, str, list[tuple[str, str]]]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -68,16 +99,32 @@ class SmallServer:
             at = int(given["partition"])
             edges = np.linspace(0, len(data), self.npartitions + 1).astype(int)
             part = data[edges[at] : edges[at + 1]]
-            sink = io.BytesIO()
-            with pa.ipc.new_file(sink, (part.select(columns) if columns else part).schema) as writer:
-                writer.write_table(part.select(columns) if columns else part)
-            return 200, "application/vnd.apache.arrow.file", sink.getvalue()
+            return 200, ARROW, arrow(part.select(columns) if columns else part)
+        if isinstance(data, ak.Array):
+            return 200, "application/zip", zipped(data, orjson.loads(body))
+        if isinstance(data, sparse.COO):
+            return self.elements(data, given)
+        if isinstance(data, ragged.array):
+            rows = ak.Array(data._impl)[parse_slices(given.get("slice", ":"))]
+            if self.rows_as_arrow:
+                return 200, ARROW, arrow(pa.table({"": ak.to_arrow(rows, extensionarray=False)}))
+            return 200, "application/json", orjson.dumps(rows.tolist())
         if "block" in given:
             structure = self.structure(data)
             data = data[structure.block_box(parse_block(given["block"]))]
         if "slice" in given:
             data = data[parse_slices(given["slice"])]
         return 200, "application/octet-stream", data.tobytes()
+
+    def elements(self, data: sparse.COO, given: dict[str, str]) -> tuple[int, str, bytes]:
+        if "block" in given:
+            data = data[self.sparse_structure(data).block_box(parse_block(given["block"]))]
+        elif data.nnz > self.most_elements:
+            return 413, "application/json", b'{"detail":"too many elements"}'
+        if "slice" in given:
+            data = data[parse_slices(given["slice"])]
+        columns = {f"dim{axis}": places for axis, places in enumerate(data.coords)}
+        return 200, ARROW, arrow(pa.table({**columns, "data": data.data}))
 
     def packed(self, value: Any) -> tuple[int, str, bytes]:
         if self.form == "msgpack":
@@ -89,6 +136,10 @@ class SmallServer:
             tuple(min(self.block, length - at) for at in range(0, length, self.block)) or (0,) for length in array.shape
         )
         return ArrayStructure.from_array(array, chunks=chunks)
+
+    def sparse_structure(self, array: sparse.COO) -> SparseStructure:
+        dense = self.structure(array)
+        return SparseStructure(dense.data_type, dense.chunks, dense.shape)
 
     def search(self, query: list[tuple[str, str]]) -> dict[str, Any]:
         given = dict(query)
@@ -120,12 +171,24 @@ class SmallServer:
             return _item(key, [], "table", {}, structure.to_json(), "full", "partition")
         if isinstance(data, np.ndarray):
             return _item(key, [], "array", {"of": key}, self.structure(data).to_json(), "full", "block")
+        if isinstance(data, ak.Array):
+            form, length, _ = ak.to_buffers(data)
+            awkward = AwkwardStructure(length, form.to_dict())
+            return _item(key, [], "awkward", {}, awkward.to_json(), "full", "buffers")
+        if isinstance(data, sparse.COO):
+            return _item(key, [], "sparse", {}, self.sparse_structure(data).to_json(), "full", "block")
+        if isinstance(data, ragged.array):
+            chunks = tuple(None if n is None else (n,) for n in data.shape)
+            told = RaggedStructure(data_type_of(data.dtype), data.shape, int(data.size), chunks)
+            return _item(key, [], "ragged", {}, told.to_json(), "full")
         return _item(key, [], "container", data, {"contents": None, "count": 0}, "search")
 
 
 def _item(key: str, above: list[str], family: str, metadata: Any, structure: Any, *links: str) -> dict[str, Any]:
     path = "/".join([*above, key])
-    table = {"search": "search", "block": f"{family}/block", "full": f"{family}/full", "partition": "table/partition"}
+    place = "array" if family == "sparse" else family
+    table = {"search": "search", "block": f"{place}/block", "full": f"{place}/full", "partition": "table/partition"}
+    table["buffers"] = "awkward/buffers"
     ends = {"block": "?block={0}", "partition": "?partition={index}"}
     return {
         "id": key,

@@ -55,6 +55,7 @@ def test_parts_are_read_and_nothing_else(opened: Any, server: Any, index: Any) -
 
 
 def test_large_arrays_are_read_in_pieces(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "_WHOLE_BYTES", 24)
     monkeypatch.setattr(arrays, "_PIECE_BYTES", 24)
     client = opened("image")
     server.asked.clear()

@@ -1,0 +1,165 @@
+"""Ragged arrays: rows of different lengths, read whole or in part."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+
+from databroker_like import registry
+from databroker_like.client._parts import part_of, slices_of
+from databroker_like.client._writing_others import RaggedWriting
+from databroker_like.client.base import BaseClient
+from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
+from databroker_like.slices import expand, format_slices, normalize
+from databroker_like.structures import RaggedStructure
+
+if TYPE_CHECKING:
+    import numpy as np
+    import ragged
+
+__all__ = ["RaggedClient"]
+
+_ARROW, _JSON = "application/vnd.apache.arrow.file", "application/json"
+
+
+class RaggedClient(RaggedWriting, BaseClient):
+    """A ragged array on a server, read into memory.
+
+    ``array[...]`` asks for those rows that are wanted, and for no others.
+    """
+
+    def structure(self) -> RaggedStructure:
+        """The type of the elements, the shape, in which None stands for different lengths, and the chunks.
+
+        Returns
+        -------
+        RaggedStructure
+        """
+        found = super().structure()
+        if not isinstance(found, RaggedStructure):
+            raise ServiceFailed(f"the server does not say what kind of ragged array {self.uri} is")
+        return found
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements."""
+        return self.structure().data_type.to_numpy_dtype()
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The length of each axis; None where rows differ."""
+        return self.structure().shape
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...] | None, ...]:
+        """The lengths of the blocks along each axis; None where rows differ."""
+        return self.structure().chunks
+
+    @property
+    def dims(self) -> tuple[str, ...] | None:
+        """The names of the axes, where they have any."""
+        return self.structure().dims
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements in all rows together."""
+        return self.structure().size
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __repr__(self) -> str:
+        where = "/".join(self.path_parts)
+        return f"<{type(self).__name__} {where!r} shape={self.shape} size={self.size} dtype={self.dtype}>"
+
+    def read(self, slice: Any = None) -> ragged.array:
+        """All of the array, or a part.
+
+        Parameters
+        ----------
+        slice : int, slice, Ellipsis, or tuple of these, optional
+
+        Returns
+        -------
+        ragged.array
+            Or an element, when each axis has a position.
+
+        Raises
+        ------
+        Invalid
+            When it is another kind of index.
+        OutOfRange
+            When it lies beyond the array, or beyond one of its rows.
+        MissingExtra
+            When the package ``ragged`` is not installed.
+        """
+        ragged = registry.require("ragged", "read ragged arrays")
+        # Each row has its own end: the server is asked for rows, and what of them is wanted is taken here.
+        first, *within = expand(() if slice is None else slice, self.ndim)
+        part = part_of(first, (self._rows,))
+        found = self._fetch(ragged, format_slices(slices_of(part.box))) if part.size else self._empty(ragged)
+        taken = [_backward if part.flipped else _all, *within]
+        if part.dropped:
+            taken[0] = 0
+        if all(isinstance(one, type(_all)) and one == _all for one in taken):
+            return found
+        try:
+            return found[tuple(taken)]
+        except IndexError as error:
+            raise OutOfRange(f"{slice!r:.200} lies beyond a row of {self.uri}") from error
+
+    def __getitem__(self, slice: Any) -> ragged.array:
+        return self.read(normalize(slice))
+
+    def export(
+        self, filepath: str | os.PathLike[str] | IO[bytes], *, slice: Any = None, format: str | None = None
+    ) -> None:
+        """Have the server write the array in some format, and save that.
+
+        Parameters
+        ----------
+        filepath : path or binary file
+            A file is there whole or not at all.
+        slice : int, slice, Ellipsis, or tuple of these, optional
+            A part of the array.
+        format : str, optional
+            A media type or short name, such as ``"json"`` or ``"parquet"``; by default, that of the file's name.
+        """
+        asked = [] if slice is None else [("slice", format_slices(expand(slice, self.ndim)))]
+        self._export(filepath, asked, format)
+
+    @property
+    def _rows(self) -> int:
+        shape = self.shape
+        if not shape or shape[0] is None:
+            raise Invalid(f"the server does not say how many rows {self.uri} has")
+        return shape[0]
+
+    def _empty(self, ragged: Any) -> Any:
+        import numpy as np
+
+        return ragged.array(np.empty((0,) * self.ndim, self.dtype))
+
+    def _fetch(self, ragged: Any, rows: str) -> Any:
+        import pyarrow as pa
+
+        params = [] if rows == f"0:{self._rows}" else [("slice", rows)]
+        accept = f"{_ARROW}, {_JSON};q=0.5"
+        reply = self.context.session.fetch("GET", self._link("full"), params=params, accept=accept)
+        try:
+            if reply.content_type == _JSON:
+                return ragged.array(orjson.loads(reply.content), dtype=self.dtype)
+            column = pa.ipc.open_file(reply.content).read_all().column(0)
+        except (pa.ArrowInvalid, IndexError, OSError, TypeError, ValueError) as error:
+            raise ServiceFailed(f"{reply.url} sent no rows of numbers: {error}") from error
+        return ragged.array(registry.require("awkward", "read ragged arrays").from_arrow(column), dtype=self.dtype)
+
+
+_all, _backward = slice(None), slice(None, None, -1)
