@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14 p
 # -qq leaves out progress and warnings and still shows errors.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint unit mongo bench peers interop docs clean
+.PHONY: demo test lint unit mongo bench bench-peers peers interop docs clean
 .NOTPARALLEL:
 
 demo: $(INSTALLED)
@@ -37,6 +37,11 @@ mongo: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# This package's service and the real tiled side by side.
+bench-peers: $(INSTALLED)
+	@$(BIN)/python -m scripts.tiled_peer $(if $(TILED_PYTHON),--python '$(TILED_PYTHON)') -- \
+		$(BIN)/python -m benchmarks --only peers
 
 peers: $(INSTALLED)
 	$(BIN)/python -m scripts.peers

@@ -1,0 +1,21 @@
+"""Fill a running tiled server with what is read from it, by tiled's own client: python fill_peer.py URI KEY FOLDER.
+
+It runs in the environment of tiled and imports nothing of ours; FOLDER holds the arrays and the table as files.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pyarrow.parquet
+from tiled.client import from_uri
+
+uri, key, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+client = from_uri(uri, api_key=key)
+client.create_container("runs").create_container("first")
+client.create_container("a").create_container("b").create_container("c", metadata={"color": "blue"})
+for name, chunks in json.loads((folder / "chunks.json").read_text()).items():
+    client.write_array(dask.array.from_array(np.load(folder / f"{name}.npy"), chunks=chunks), key=name)
+client.write_table(pyarrow.parquet.read_table(folder / "table.parquet").to_pandas(), key="table")
