@@ -304,7 +304,7 @@ class Session:
             try:
                 response = self._send(request, self.auth if own and not asked.secret else None)
                 try:
-                    if response.is_redirect:
+                    if response.has_redirect_location:
                         url = self._redirected(asked, url, response)
                         continue
                     if response.status_code == 401 and own and not renewed and self._renewed(asked, request):
@@ -312,6 +312,8 @@ class Session:
                         continue
                     if response.status_code >= 400:
                         self._refused(response, asked.repeatable)
+                    if response.status_code >= 300 and (response.status_code != 304 or held is None):
+                        raise ServiceFailed(f"{response.status_code} from {without_secrets(url)} leads nowhere")
                     if caching is not None:
                         return into(caching.reply(request, response, held))
                     if self.caching is not None and asked.method not in ("GET", "HEAD"):

@@ -237,3 +237,79 @@ def test_attempts_of_which_nobody_knows_are_told(failure: Any, doubts: int) -> N
     speaking.fetch("GET", "/")
     speaking.fetch("POST", "/a", json={}, repeat=True, doubted=lambda: told.append(True))
     assert len(told) == doubts
+
+
+def test_refused_credentials_are_renewed_once_and_the_request_is_made_again() -> None:
+    server = Server(httpx.Response(401), ok(b"read"), httpx.Response(401))
+    speaking = session(server)
+    refused: list[str | None] = []
+
+    def renew(used: str | None) -> bool:
+        refused.append(used)
+        speaking.authorization = "Bearer new"
+        return True
+
+    speaking.renew = renew
+    assert speaking.fetch("POST", "/a", json={"x": 1}).content == b"read"
+    assert [r.headers["authorization"] for r in server.requests] == ["Apikey secret", "Bearer new"]
+    assert [r.content for r in server.requests] == [b'{"x":1}'] * 2
+    with pytest.raises(errors.NotAuthenticated):
+        speaking.fetch("GET", "/a")
+    assert refused == ["Apikey secret", "Bearer new"]
+    assert len(server.requests) == 4
+
+
+def test_credentials_are_not_renewed_for_another_server() -> None:
+    server = Server(httpx.Response(401))
+    speaking = session(server)
+    speaking.renew = lambda used: pytest.fail("another server makes us renew")
+    with pytest.raises(errors.NotAuthenticated):
+        speaking.fetch("GET", "http://other.example/a")
+
+
+def test_a_secret_goes_without_credentials_and_nowhere_else() -> None:
+    server = Server(ok(), httpx.Response(307, headers={"location": "http://data.example:9000/login"}), ok())
+    speaking = session(server)
+    speaking.fetch("POST", "/login", json={"password": "p"}, secret=True)
+    assert "authorization" not in server.requests[0].headers
+    with pytest.raises(errors.ServiceFailed, match="a secret"):
+        speaking.fetch("POST", "/login", json={"password": "p"}, secret=True)
+    assert len(server.requests) == 2
+    server = Server(httpx.Response(308, headers={"location": "https://data.example/login"}), ok())
+    session(server, "http://data.example").fetch("POST", "/login", json={"password": "p"}, secret=True)
+    assert server.requests[1].url == "https://data.example/login"
+
+
+def test_cookies_are_not_kept() -> None:
+    server = Server(httpx.Response(200, headers={"set-cookie": "tiled_api_key=hush; Path=/"}), ok())
+    speaking = session(server)
+    speaking.fetch("GET", "/a")
+    speaking.fetch("GET", "http://data.example:9000/a")
+    speaking.fetch("GET", "/a")
+    assert not any("cookie" in r.headers for r in server.requests)
+
+
+def test_credentials_of_another_kind_go_to_their_own_server_alone() -> None:
+    class Stamp(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+            request.headers["X-Stamp"] = "7"
+            yield request
+
+    server = Server(ok())
+    speaking = session(server, auth=Stamp())
+    speaking.fetch("GET", "/a")
+    speaking.fetch("GET", "http://other.example/a")
+    assert [r.headers.get("x-stamp") for r in server.requests] == ["7", None]
+
+
+@pytest.mark.parametrize("name", ["TILED_RETRY_ATTEMPTS", "TILED_RETRY_TIMEOUT"])
+def test_nonsense_in_the_environment_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "often")
+    with pytest.raises(errors.Invalid, match="TILED_RETRY"):
+        session(Server(ok())).fetch("GET", "/a")
+
+
+@pytest.mark.parametrize("status", [300, 302, 304])
+def test_a_redirect_to_nowhere_is_told(status: int) -> None:
+    with pytest.raises(errors.ServiceFailed, match="leads nowhere"):
+        session(Server(httpx.Response(status))).fetch("GET", "/a")
