@@ -14,9 +14,11 @@ from databroker_like.client._views import DictView, ListView
 from databroker_like.client.constructors import from_context, from_uri
 from databroker_like.client.container import ASCENDING, DESCENDING
 from databroker_like.client.context import Context
+from databroker_like.client.metadata_update import DELETE_KEY
 
 __all__ = [
     "ASCENDING",
+    "DELETE_KEY",
     "DESCENDING",
     "Context",
     "DictView",
