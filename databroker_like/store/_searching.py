@@ -268,7 +268,7 @@ class Search:
         return int(self._connection.execute(select(func.count()).select_from(run)).scalar_one())
 
     def _count_rows(self, span: Any) -> int:
-        query = span.select("run_id").with_only_columns(func.count())
+        query = span.select("run_id").with_only_columns(func.count(), maintain_column_froms=True)
         return int(self._connection.execute(query).scalar_one())
 
     # -- few, and what is between certain and possible

@@ -103,6 +103,13 @@ def test_any_query_finds_what_a_loop_finds(road, heads, several):
         runs.check(query, skip=1, limit=3)
 
 
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_what_every_uid_matches_is_counted(road, number):
+    runs = recorded([({"uid": f"r{one}"}, None, float(one)) for one in range(number)])
+    for condition in ({"$regex": "^"}, {"$not": {"$regex": "^"}}):
+        runs.check({"uid": condition})
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(heads(), KEYS, queries())
 def test_distinct_values_are_those_of_a_loop(road, heads, key, query):
