@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from databroker_like.errors import OutOfRange
 from databroker_like.nodes._node import Node
@@ -20,7 +20,10 @@ from databroker_like.structures import (
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ArrayNode", "AwkwardNode", "RaggedNode", "SparseNode", "inside_of"]
+__all__ = ["ArrayNode", "AwkwardNode", "RaggedNode", "RaggedRows", "SparseNode", "inside_of"]
+
+#: An array, or rows that are arrays, or that have rows in turn.
+RaggedRows: TypeAlias = "np.ndarray | Sequence[RaggedRows]"
 
 
 class ArrayNode(Node):
@@ -134,6 +137,10 @@ class SparseNode(Node):
         elements : numpy.ndarray
         """
 
+    def count_elements(self) -> int | None:
+        """How many elements are there; None where that is not known before they are read."""
+        return None
+
     def read_block(self, block: Sequence[int], slices: Slices = ()) -> tuple[np.ndarray, np.ndarray]:
         """The elements of one of the blocks, or of a part of it; coordinates are counted from where that begins."""
         return self.read(inside_of(self.structure().block_box(block), slices))
@@ -149,8 +156,9 @@ class RaggedNode(Node):
         """The type, the shape as far as it is one, and how many elements there are."""
 
     @abstractmethod
-    def read(self, slices: Slices = ()) -> Sequence[np.ndarray] | np.ndarray:
-        """Rows of the array, each an array by itself; the one row, where an index names it.
+    def read(self, slices: Slices = ()) -> RaggedRows:
+        """Rows of the array, each an array by itself, or a sequence of arrays where it has rows of its own; the one
+        row, where an index names it; and an array of all where none of the axes that are left has different lengths.
 
         Parameters
         ----------
@@ -159,7 +167,12 @@ class RaggedNode(Node):
 
         Returns
         -------
-        sequence of numpy.ndarray, or numpy.ndarray
+        numpy.ndarray, or sequence of these, or of such sequences
+
+        Raises
+        ------
+        OutOfRange
+            When an index lies beyond its axis, in any row.
         """
 
 
@@ -173,20 +186,25 @@ class AwkwardNode(Node):
         """Its length and form."""
 
     @abstractmethod
-    def read_buffers(self, keys: Iterable[str] | None = None) -> dict[str, bytes]:
+    def read_buffers(self, keys: Iterable[str] | None = None) -> dict[str, bytes | memoryview]:
         """The buffers that the form names.
 
         Parameters
         ----------
         keys : iterable of str, optional
-            Such as ``"node1-offsets"``; all by default.
+            Names such as ``"node1-offsets"``, or such as ``"node1"`` for all buffers of a part of the form; all by
+            default.
 
         Returns
         -------
-        dict of str to bytes
+        dict of str to bytes or memoryview
 
         Raises
         ------
         NotFound
             When there is no such buffer.
         """
+
+    def count_bytes(self, keys: Iterable[str] | None = None) -> int | None:
+        """How many bytes buffers have together, or all; None where that is not known before they are read."""
+        return None

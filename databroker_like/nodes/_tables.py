@@ -70,6 +70,10 @@ class TableNode(Node):
             When one is not there.
         """
 
+    def count_bytes(self, columns: Sequence[str] | None = None, partition: int | None = None) -> int | None:
+        """How many bytes columns have, in one part or in all; None where that is not known before they are read."""
+        return None
+
     def read_rows(self, columns: Sequence[str] | None, start: int, stop: int | None) -> pa.Table:
         """Some rows, from one to before another.
 

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from databroker_like.errors import Invalid, NotFound, WrongType, listed, nearest
-from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
+from databroker_like.errors import Invalid, WrongType
+from databroker_like.nodes._arrays import ArrayNode, SparseNode
 from databroker_like.nodes._asking import Asked, as_sorting, in_order_of, matcher, ranks
+from databroker_like.nodes._awkward_data import AwkwardData
+from databroker_like.nodes._described import Described, Doc
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
+from databroker_like.nodes._ragged_data import RaggedData
 from databroker_like.nodes._tables import TableNode
 from databroker_like.slices import Slices, expand, sliced_shape
 from databroker_like.structures import (
     ArrayStructure,
-    AwkwardStructure,
-    RaggedStructure,
     SparseStructure,
     Spec,
     TableStructure,
@@ -30,35 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayData", "AwkwardData", "MapNode", "RaggedData", "SparseData", "TableData", "dataset_node"]
 
-Doc = Mapping[str, Any]
-
 #: A part of a table has no more bytes, unless one row has.
 _PARTITION_BYTES = 64 << 20
 
 
-class _Described(Node):
-    """A node that is told what is said of it.
-
-    Parameters
-    ----------
-    metadata : mapping, optional
-    specs : iterable of Spec
-    """
-
-    def __init__(self, metadata: Doc | None, specs: Iterable[Spec]) -> None:
-        self._metadata: Doc = {} if metadata is None else metadata
-        self._specs = tuple(specs)
-
-    @property
-    def metadata(self) -> Doc:
-        return self._metadata
-
-    @property
-    def specs(self) -> tuple[Spec, ...]:
-        return self._specs
-
-
-class MapNode(_Described, ContainerNode):
+class MapNode(Described, ContainerNode):
     """A container of the nodes in a mapping, in its order; what is put into the mapping later shows.
 
     Parameters
@@ -119,7 +96,7 @@ class MapNode(_Described, ContainerNode):
         return other
 
 
-class ArrayData(_Described, ArrayNode):
+class ArrayData(Described, ArrayNode):
     """An array of numpy or dask, or anything that is sliced as one and has a shape and a dtype.
 
     Parameters
@@ -164,7 +141,7 @@ class ArrayData(_Described, ArrayNode):
         return np.asarray(self._array[slices], self._structure.data_type.to_numpy_dtype())
 
 
-class TableData(_Described, TableNode):
+class TableData(Described, TableNode):
     """A table of Arrow, or a DataFrame of pandas.
 
     Parameters
@@ -214,12 +191,16 @@ class TableData(_Described, TableNode):
         self.check_columns(columns)
         return self._table.select(list(columns))
 
+    def count_bytes(self, columns: Sequence[str] | None = None, partition: int | None = None) -> int:
+        table = self.read(columns) if partition is None else self.read_partition(partition, columns)
+        return int(table.nbytes)
+
     def read_partition(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
         self.check_partition(number)
         return self.read(columns).slice(number * self._rows, self._rows)
 
 
-class SparseData(_Described, SparseNode):
+class SparseData(Described, SparseNode):
     """An array of which some elements are there, as a list of coordinates.
 
     Parameters
@@ -275,6 +256,9 @@ class SparseData(_Described, SparseNode):
     def structure(self) -> SparseStructure:
         return self._structure
 
+    def count_elements(self) -> int:
+        return int(self._data.size)
+
     def read(self, slices: Slices = ()) -> tuple[np.ndarray, np.ndarray]:
         import numpy as np
 
@@ -295,89 +279,6 @@ class SparseData(_Described, SparseNode):
             np.array(found, dtype="<i8").reshape(len(found), -1)[:, keep] if found else np.empty((0, keep.sum()), "<i8")
         )
         return places, self._data[keep]
-
-
-class RaggedData(_Described, RaggedNode):
-    """Rows of different lengths.
-
-    Parameters
-    ----------
-    rows : sequence of one-dimensional arrays
-    metadata : mapping, optional
-    specs : iterable of Spec
-        None by default.
-
-    Examples
-    --------
-    >>> RaggedData([[1.0, 2.0], [3.0]]).read((slice(None), slice(0, 1)))
-    [array([1.]), array([3.])]
-    """
-
-    def __init__(self, rows: Sequence[Any], *, metadata: Doc | None = None, specs: Iterable[Spec] = ()) -> None:
-        import numpy as np
-
-        super().__init__(metadata, specs)
-        arrays = [np.asarray(row) for row in rows]
-        if any(array.ndim != 1 for array in arrays):
-            raise Invalid("the rows of a ragged array have one axis each")
-        dtype = np.result_type(*arrays) if arrays else np.dtype("<f8")
-        self._rows = [array.astype(dtype, copy=False) for array in arrays]
-        count, size = len(arrays), sum(array.size for array in arrays)
-        self._structure = RaggedStructure(data_type_of(dtype), (count, None), size, ((count,), None))
-
-    def structure(self) -> RaggedStructure:
-        return self._structure
-
-    def read(self, slices: Slices = ()) -> Sequence[np.ndarray] | np.ndarray:
-        import numpy as np
-
-        first, second = expand(slices, 2)
-        sliced_shape((first,), (len(self._rows),))
-        rows = self._rows[first] if isinstance(first, slice) else [self._rows[first]]
-        for row in rows:
-            sliced_shape((second,), row.shape)
-        found = [np.asarray(row[second]) for row in rows]
-        return found if isinstance(first, slice) else found[0]
-
-
-class AwkwardData(_Described, AwkwardNode):
-    """An awkward array, as ``awkward.to_buffers`` takes it apart.
-
-    Parameters
-    ----------
-    form : mapping
-        As ``form.to_dict()`` gives it.
-    length : int
-    buffers : mapping of str to bytes
-    metadata : mapping, optional
-    specs : iterable of Spec
-        None by default.
-    """
-
-    def __init__(
-        self,
-        form: Mapping[str, Any],
-        length: int,
-        buffers: Mapping[str, Any],
-        *,
-        metadata: Doc | None = None,
-        specs: Iterable[Spec] = (),
-    ) -> None:
-        super().__init__(metadata, specs)
-        self._structure = AwkwardStructure(length, form)
-        self._buffers = buffers
-
-    def structure(self) -> AwkwardStructure:
-        return self._structure
-
-    def read_buffers(self, keys: Iterable[str] | None = None) -> dict[str, bytes]:
-        found = {}
-        for key in self._buffers if keys is None else keys:
-            if key not in self._buffers:
-                near = listed(nearest(key, self._buffers) or self._buffers)
-                raise NotFound(f"the array has no buffer {key!r}; it has {near}")
-            found[key] = bytes(self._buffers[key])
-        return found
 
 
 def dataset_node(dataset: xr.Dataset, *, metadata: Doc | None = None, specs: Iterable[Spec] = ()) -> MapNode:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import databroker_like
 from databroker_like.service import Access
-from databroker_like.tree._array_formats import ARRAY_FORMATS
 from databroker_like.tree._filters import QUERIES
-from databroker_like.tree._media import Format
-from databroker_like.tree._table_formats import TABLE_FORMATS
+from databroker_like.tree._formats import formats_offered
 
 __all__ = ["PROTOCOL", "about"]
 
@@ -18,7 +15,7 @@ __all__ = ["PROTOCOL", "about"]
 PROTOCOL = "0.2.20"
 
 
-def about(access: Access, base: str, root_path: str, containers: Iterable[Format]) -> dict[str, Any]:
+def about(access: Access, base: str, root_path: str) -> dict[str, Any]:
     """What the service says of itself.
 
     Parameters
@@ -28,18 +25,12 @@ def about(access: Access, base: str, root_path: str, containers: Iterable[Format
         The URL under which the routes are.
     root_path : str
         Its path.
-    containers : iterable of Format
-        In which a container is sent.
 
     Returns
     -------
     dict
     """
-    formats: Mapping[str, Iterable[Format]] = {
-        "array": ARRAY_FORMATS,
-        "table": TABLE_FORMATS,
-        "container": tuple(containers),
-    }
+    formats = formats_offered()
     return {
         "api_version": 0,
         # The part after the plus is ours, and no client compares it.

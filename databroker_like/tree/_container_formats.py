@@ -1,18 +1,19 @@
-"""Containers as JSON, and those that are runs as their documents."""
+"""Containers as JSON and HDF5, and those that are runs as their documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
-from databroker_like.errors import InvalidRequest, NotFound, TooLarge, listed
+from databroker_like.errors import InvalidRequest, listed
 from databroker_like.nodes import ContainerNode, Node
-from databroker_like.service import Settings
+from databroker_like.tree._container_hdf5 import container_hdf5
+from databroker_like.tree._export import Export
+from databroker_like.tree._hdf5 import HDF5_TYPE
 from databroker_like.tree._media import Format
 from databroker_like.tree._words import JSON, to_json, to_json_line
 
-__all__ = ["CONTAINER_FORMATS", "JSON_SEQ", "RUN_FORMATS", "Documented", "Export", "formats_of", "written_documents"]
+__all__ = ["CONTAINER_FORMATS", "JSON_SEQ", "RUN_FORMATS", "Documented", "written_documents"]
 
 JSON_SEQ = "application/json-seq"
 
@@ -25,62 +26,18 @@ class Documented(Protocol):
         """Names and documents, in order; ``fill`` is ``"yes"`` or ``"no"``."""
 
 
-@dataclass(frozen=True)
-class Export:
-    """What of a container is sent as one.
-
-    Parameters
-    ----------
-    container : ContainerNode
-    fields : sequence of str
-        The keys that are wanted; all when empty.
-    settings : Settings
-    fill : str
-        Of the documents of a run: ``"yes"`` or ``"no"``.
-    """
-
-    container: ContainerNode
-    fields: Sequence[str]
-    settings: Settings
-    fill: str = "no"
-
-
 def _json(export: Export) -> bytes:
-    budget = _Budget(export.settings)
-    if not export.fields:
-        return to_json(budget.taken(export.container, 0))
-    contents = {}
-    for key in export.fields:
-        node = export.container.get(key)
-        if node is None:
-            raise NotFound(f"no node {key!r:.100} is in the container to be sent")
-        contents[key] = budget.taken(node, 1)
+    contents = {key: _taken(export, node, 1) for key, node in export.chosen().items()}
     return to_json({"contents": contents, "metadata": export.container.metadata})
 
 
-@dataclass
-class _Budget:
-    """How much may still be taken together."""
-
-    settings: Settings
-    used: int = 0
-
-    def taken(self, node: Node, depth: int) -> dict[str, Any]:
-        """A node with all that is in it."""
-        self.used += 1
-        if self.used > self.settings.most_nodes:
-            raise TooLarge(
-                f"the container has more than {self.settings.most_nodes} nodes in it; ask for some with 'field'"
-            )
-        if depth > self.settings.deepest:
-            raise TooLarge(
-                f"containers are more than {self.settings.deepest} in one another; ask for one that is deeper"
-            )
-        contents: dict[str, Any] = {}
-        if isinstance(node, ContainerNode):
-            left = self.settings.most_nodes - self.used
-            contents = {key: self.taken(inside, depth + 1) for key, inside in node.items(0, left + 1)}
-        return {"contents": contents, "metadata": node.metadata}
+def _taken(export: Export, node: Node, depth: int) -> dict[str, Any]:
+    """A node with all that is in it."""
+    left = export.enter(depth)
+    contents: dict[str, Any] = {}
+    if isinstance(node, ContainerNode):
+        contents = {key: _taken(export, inside, depth + 1) for key, inside in node.items(0, left + 1)}
+    return {"contents": contents, "metadata": node.metadata}
 
 
 def written_documents(export: Export) -> Iterator[bytes]:
@@ -119,20 +76,9 @@ def written_documents(export: Export) -> Iterator[bytes]:
 
 
 #: The first is what is sent when nothing is said.
-CONTAINER_FORMATS: tuple[Format, ...] = (Format(JSON, _json, ("json",)),)
+CONTAINER_FORMATS: tuple[Format, ...] = (
+    Format(JSON, _json, ("json",)),
+    Format(HDF5_TYPE, container_hdf5, ("h5", "hdf5"), needs=("h5py",)),
+)
 #: Of a container that is a run.
 RUN_FORMATS: tuple[Format, ...] = (*CONTAINER_FORMATS, Format(JSON_SEQ, written_documents, ("json-seq",)))
-
-
-def formats_of(container: ContainerNode) -> tuple[Format, ...]:
-    """In which formats a container can be sent.
-
-    Parameters
-    ----------
-    container : ContainerNode
-
-    Returns
-    -------
-    tuple of Format
-    """
-    return RUN_FORMATS if isinstance(container, Documented) else CONTAINER_FORMATS

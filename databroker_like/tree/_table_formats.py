@@ -1,73 +1,222 @@
-"""Tables as Arrow and Parquet files, CSV and JSON."""
+"""Tables as files of Arrow, Parquet, HDF5 and Excel, as CSV, HTML and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
 
-from databroker_like.tree._media import Format
+from databroker_like.errors import Invalid
+from databroker_like.nodes._tables import as_array
+from databroker_like.tree._hdf5 import HDF5_TYPE, as_hdf5, dataset_of, hdf5_name
+from databroker_like.tree._media import UTF8, Format
+from databroker_like.tree._rows import Row, as_csv, as_html, as_sheet, plain_text
+from databroker_like.tree._spool import spooled
 from databroker_like.tree._words import JSON, to_json
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
-__all__ = ["TABLE_FORMATS"]
+__all__ = ["ARROW_TYPE", "TABLE_FORMATS", "arrow_array", "column_into"]
+
+ARROW_TYPE = "application/vnd.apache.arrow.file"
 
 _ROWS_AT_ONCE = 1000
+#: Pieces are sent one by one where they are as large, and not larger than that.
+_JOINED, _PIECE = 1 << 16, 4 << 20
+#: The units of time that Arrow has.
+_ARROW_TIMES = ("s", "ms", "us", "ns")
 
 
-def _arrow(table: pa.Table) -> memoryview:
+def arrow_array(array: np.ndarray, name: str) -> pa.Array:
+    """An array with one axis as a column of Arrow.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+    name : str
+        For an error.
+
+    Returns
+    -------
+    pyarrow.Array
+
+    Raises
+    ------
+    Invalid
+        When Arrow has no such type, as it has none for complex numbers.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> arrow_array(numpy.array([1, 2], dtype=">i2"), "x").type
+    DataType(int16)
+    """
+    import numpy as np
     import pyarrow as pa
 
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return memoryview(sink.getvalue())
+    if array.dtype.names:
+        fields = [arrow_array(np.ascontiguousarray(array[field]), f"{name}.{field}") for field in array.dtype.names]
+        return pa.StructArray.from_arrays(fields, names=list(array.dtype.names))
+    if array.ndim == 1 and array.dtype.kind in "mM":
+        unit, count = np.datetime_data(array.dtype)
+        if unit not in _ARROW_TIMES or count != 1:
+            array = array.astype(f"{array.dtype.kind}8[{'ns' if unit in ('ps', 'fs', 'as') else 's'}]")
+    try:
+        return pa.array(array.astype(array.dtype.newbyteorder("="), copy=False))
+    except pa.ArrowException as error:
+        raise Invalid(
+            f"{name!r:.100} has elements of type {array.dtype} and {array.ndim} axes, for which tables have no type: "
+            "read it as an array"
+        ) from error
 
 
-def _parquet(table: pa.Table) -> memoryview:
+def _arrow(table: pa.Table) -> Iterator[bytes | memoryview]:
+    """The table piece by piece, of which those with data are the table's own."""
     import pyarrow as pa
-    import pyarrow.parquet
 
-    sink = pa.BufferOutputStream()
-    pyarrow.parquet.write_table(table, sink)
-    return memoryview(sink.getvalue())
-
-
-def _csv(table: pa.Table) -> bytes:
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
-    return out.getvalue().encode()
+    sink = _Sink()
+    with pa.PythonFile(sink, mode="w") as file, pa.ipc.new_file(file, table.schema) as writer:
+        for batch in table.to_batches():
+            writer.write_batch(batch)
+            yield from sink.taken(_JOINED)
+    yield from sink.taken(0)
 
 
-def _json(table: pa.Table) -> bytes:
-    return to_json({name: _values(table.column(at)) for at, name in enumerate(table.column_names)})
+class _Sink:
+    """A file that gives away what is written into it: small pieces put together, large ones cut."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._small: list[memoryview] = []
+        self._size = 0
+        self._ready: list[bytes | memoryview] = []
+
+    def write(self, written: Any) -> int:
+        piece = memoryview(written).cast("B") if len(memoryview(written)) else memoryview(b"")
+        if piece.nbytes < _JOINED:
+            self._small.append(piece)
+            self._size += piece.nbytes
+        else:
+            self._join()
+            self._ready.extend(piece[at : at + _PIECE] for at in range(0, piece.nbytes, _PIECE))
+        return piece.nbytes
+
+    def _join(self) -> None:
+        if self._size:
+            self._ready.append(b"".join(self._small))
+        self._small, self._size = [], 0
+
+    def taken(self, least: int) -> list[bytes | memoryview]:
+        """What there is to send; small pieces when they are together more than ``least``."""
+        if self._size > least:
+            self._join()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def close(self) -> None:
+        """No more is written."""
+        self.closed = True
+
+
+def _parquet(table: pa.Table) -> Iterator[bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    def write(file: IO[bytes]) -> None:
+        try:
+            parquet.write_table(table, file)
+        except pa.ArrowNotImplementedError as error:
+            raise Invalid(f"Parquet has no word for a type of this table: {error}") from error
+
+    return spooled(write)
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        yield from zip(*(plain_text(column.to_pylist()) for column in batch.columns), strict=True)
+
+
+def _csv(table: pa.Table) -> Iterator[bytes]:
+    return as_csv(table.column_names, _rows(table))
+
+
+def _html(table: pa.Table) -> Iterator[bytes]:
+    return as_html(table.column_names, _rows(table))
+
+
+def _sheet(table: pa.Table) -> Iterator[bytes]:
+    return as_sheet(table.column_names, _rows(table), count=table.num_rows, width=table.num_columns)
+
+
+def _json(table: pa.Table) -> Iterator[bytes]:
+    between = b"{"
+    for at, name in enumerate(table.column_names):
+        yield between + to_json(name) + b":"
+        yield to_json(_values(table.column(at)))
+        between = b","
+    yield b"}" if between == b"," else b"{}"
 
 
 def _values(column: Any) -> Any:
     # Without missing values the numbers need not become Python's.
     is_plain = not column.null_count and str(column.type) in ("double", "float", "int64", "int32", "uint64", "uint32")
-    return column.to_numpy() if is_plain else column.to_pylist()
+    return column.to_numpy() if is_plain else plain_text(column.to_pylist())
 
 
 def _json_lines(table: pa.Table) -> Iterator[bytes]:
-    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        yield b"".join(to_json(row) + b"\n" for row in batch.to_pylist())
+    names = table.column_names
+    rows = _rows(table)
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        yield b"".join(to_json(dict(zip(names, row, strict=True))) + b"\n" for row in some)
 
 
-_CHARSET = "; charset=utf-8"
+def _hdf5(table: pa.Table) -> Iterator[bytes]:
+    def write(root: Any) -> None:
+        for at, name in enumerate(table.column_names):
+            column_into(root, hdf5_name(name), table.column(at), name)
+
+    return as_hdf5(write)
+
+
+def column_into(group: Any, name: str, column: pa.ChunkedArray, key: str) -> None:
+    """A column of a table as a dataset in a file of HDF5; what is no array is one text of JSON for each row.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    name : str
+        Of the dataset.
+    column : pyarrow.ChunkedArray
+    key : str
+        Of the column.
+    """
+    import numpy as np
+
+    try:
+        array = as_array(column, key)
+    except Invalid:
+        array = np.array([to_json(value).decode() for value in column.to_pylist()], dtype=np.str_)
+    dataset_of(group, name, array.shape, array.dtype, iter([((slice(None),) * array.ndim, array)]))
+
+
 #: The first is what the clients read; the others are exports.
 TABLE_FORMATS: tuple[Format, ...] = (
-    Format("application/vnd.apache.arrow.file", _arrow, ("arrow", "feather")),
+    Format(ARROW_TYPE, _arrow, ("arrow", "feather")),
     Format("application/x-parquet", _parquet, ("parquet",)),
-    Format("text/csv", _csv, ("csv",), _CHARSET),
-    Format("text/x-comma-separated-values", _csv, (), _CHARSET),
-    Format("text/plain", _csv, ("text", "txt"), _CHARSET),
+    Format("text/csv", _csv, ("csv",), UTF8),
+    Format("text/x-comma-separated-values", _csv, (), UTF8),
+    Format("text/plain", _csv, ("text", "txt"), UTF8),
+    # Text, as spreadsheets take it under this name; what they write themselves is another format.
+    Format("application/vnd.ms-excel", _csv, ("xls",), UTF8),
+    Format("text/html", _html, ("html", "htm"), UTF8),
+    Format("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _sheet, ("xlsx",), needs=("openpyxl",)),
     Format(JSON, _json, ("json",)),
     Format("application/json-seq", _json_lines, ("json-seq",)),
+    Format(HDF5_TYPE, _hdf5, ("h5", "hdf5"), needs=("h5py",)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -318,8 +319,37 @@ def test_rows_of_different_lengths() -> None:
         with pytest.raises(OutOfRange):
             node.read(wrong)
     with pytest.raises(Invalid, match="one axis"):
-        RaggedData([[[1]]])
+        RaggedData([1, 2])
+    with pytest.raises(Invalid, match="same axes"):
+        RaggedData([np.ones((1, 2)), np.ones((1, 3))])
     assert RaggedData([]).structure().size == 0
+
+
+def test_rows_of_rows_of_different_lengths() -> None:
+    node = RaggedData([[[1, 2], [3]], [], [[4]]])
+    assert node.structure().to_json()["shape"] == [3, None, None]
+    assert node.structure().data_type.to_numpy_dtype() == np.dtype("i8")
+
+    def lists(rows: Any) -> Any:
+        return rows.tolist() if isinstance(rows, np.ndarray) else [lists(row) for row in rows]
+
+    assert lists(node.read()) == [[[1, 2], [3]], [], [[4]]]
+    assert lists(node.read((0,))) == [[1, 2], [3]]
+    assert lists(node.read((slice(0, 3, 2), 0))) == [[1, 2], [4]]
+    assert lists(node.read((slice(0, 3, 2), 0, 0))) == [1, 4]
+    assert lists(node.read((0, 1, 0))) == 3
+    assert lists(node.read((slice(0, 0), 0, 0))) == []
+    with pytest.raises(OutOfRange):
+        node.read((slice(None), 0))
+
+
+def test_rows_with_axes_of_their_own() -> None:
+    rows = [np.arange(6).reshape(3, 2), np.arange(0).reshape(0, 2), np.arange(2).reshape(1, 2)]
+    node = RaggedData(rows, dims=("time", "peak", "xy"))
+    assert node.structure().to_json()["shape"] == [3, None, 2]
+    assert node.structure().dims == ("time", "peak", "xy")
+    assert [row.tolist() for row in node.read((slice(None), slice(None), 1))] == [[1, 3, 5], [], [1]]
+    assert np.asarray(node.read((slice(0, 3, 2), 0))).tolist() == [[0, 1], [0, 1]]
 
 
 def test_buffers_of_an_awkward_array() -> None:
@@ -327,6 +357,8 @@ def test_buffers_of_an_awkward_array() -> None:
     node = AwkwardData(form, 2, {"node0-data": b"\x01\x02"}, metadata={"a": 1})
     assert node.structure().to_json() == {"length": 2, "form": form}
     assert node.read_buffers() == node.read_buffers(["node0-data"]) == {"node0-data": b"\x01\x02"}
+    assert node.read_buffers(["node0"]) == node.read_buffers()
+    assert (node.count_bytes(), node.count_bytes([])) == (2, 0)
     with pytest.raises(NotFound, match="node0-data"):
         node.read_buffers(["node1-data"])
 

@@ -1,0 +1,106 @@
+"""Arrays as images: PNG and TIFF."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from databroker_like.errors import Invalid
+from databroker_like.registry import require
+from databroker_like.tree._spool import spooled
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["as_png", "as_tiff"]
+
+#: What TIFF has a sample format for.
+_TIFF_KINDS = "biuf"
+
+
+def as_png(array: np.ndarray) -> Iterator[bytes]:
+    """An array as an image of 8 bits a channel: grey, or in colours where the last of three axes has 3 or 4 elements.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        One row where it has one axis. Elements of ``uint8`` are taken as they are; others are spread out from the least
+        to the greatest.
+
+    Returns
+    -------
+    iterator of bytes
+
+    Raises
+    ------
+    Invalid
+        When it is no image.
+    MissingExtra
+        When Pillow is not installed.
+    """
+    _refuse_no_numbers(array, "biuf", "PNG")
+    if array.ndim == 3 and array.shape[0] == 1 and array.shape[2] not in (3, 4):
+        array = array[0]
+    if array.ndim < 2:
+        array = array.reshape(1, -1)
+    if array.ndim > 3 or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
+        raise Invalid(f"an array of shape {array.shape} is no image; ask for a slice of two axes")
+    image: Any = require("PIL.Image", "write PNG images").fromarray(_eight_bits(array))
+    return spooled(lambda file: image.save(file, format="PNG"))
+
+
+def _eight_bits(array: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * 255
+    numbers = array.astype(np.float64)
+    finite = np.isfinite(numbers)
+    low, high = (numbers[finite].min(), numbers[finite].max()) if finite.any() else (0.0, 0.0)
+    # Halved, so that the distance of two finite numbers is finite.
+    width = high / 2 - low / 2
+    spread = np.zeros_like(numbers) if not width else (numbers / 2 - low / 2) / width
+    return np.rint(np.clip(np.nan_to_num(spread, nan=0.0, posinf=1.0, neginf=0.0), 0, 1) * 255).astype(np.uint8)
+
+
+def as_tiff(array: np.ndarray) -> Iterator[bytes]:
+    """An array as a TIFF, with its numbers as they are; axes before the last two are pages.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+
+    Returns
+    -------
+    iterator of bytes
+
+    Raises
+    ------
+    Invalid
+        When its elements are no numbers, or there are none.
+    MissingExtra
+        When tifffile is not installed.
+    """
+    _refuse_no_numbers(array, _TIFF_KINDS, "TIFF")
+    if not array.size:
+        raise Invalid(f"an array of shape {array.shape} is no image")
+    import numpy as np
+
+    tifffile: Any = require("tifffile", "write TIFF images")
+    pages = array.reshape(1, -1) if array.ndim < 2 else array
+    if pages.dtype.kind == "b":
+        pages = pages.astype(np.uint8)
+    if pages.dtype.kind == "f" and pages.dtype.itemsize > 8:
+        pages = pages.astype(np.float64)
+
+    def write(file: IO[bytes]) -> None:
+        tifffile.imwrite(file, pages, photometric="minisblack", metadata=None if pages.ndim < 3 else {})
+
+    return spooled(write)
+
+
+def _refuse_no_numbers(array: np.ndarray, kinds: str, what: str) -> None:
+    if array.dtype.kind not in kinds:
+        raise Invalid(f"elements of type {array.dtype} are no {what} image: only real numbers are")
