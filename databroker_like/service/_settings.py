@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from databroker_like.errors import Invalid
+from databroker_like.errors import Invalid, listed
 
 __all__ = ["Settings"]
+
+_COMPRESSION = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,16 @@ class Settings:
         Containers in one another that are sent as one, and values in one another in a query; 32 by default.
     most_nodes : int
         That one reply may take together from inside a container; 10 000 by default.
+    most_files : int
+        In the list of what is in a folder; 100 000 by default.
+    compression : {"auto", "always", "never"}
+        Whether answers are compressed for who takes them so, and gains by it; by default for all but those who are on
+        the same machine.
 
     Raises
     ------
     Invalid
-        When one is no positive number.
+        When a number is not positive, or there is no such choice.
 
     Examples
     --------
@@ -45,8 +52,14 @@ class Settings:
     most_filters: int = 32
     deepest: int = 32
     most_nodes: int = 10_000
+    most_files: int = 100_000
+    compression: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.compression not in _COMPRESSION:
+            raise Invalid(f"the setting 'compression' is {listed(_COMPRESSION)}, not {self.compression!r}")
         for name, value in vars(self).items():
+            if name == "compression":
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise Invalid(f"the setting {name!r} is a positive number, not {value!r}")

@@ -1,52 +1,34 @@
-"""The application: which route does what, and the one place in which requests come in and errors go out."""
+"""The application: the one place in which requests come in and errors go out."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from databroker_like.errors import InvalidRequest, TooLarge
-from databroker_like.nodes import ContainerNode
+from databroker_like.nodes import ContainerNode, Node
 from databroker_like.service import Access, Problem, Settings, problem_of
-from databroker_like.tree import _data_routes as data
+from databroker_like.structures import StructureFamily
 from databroker_like.tree import _told_routes as tell
 from databroker_like.tree._about import about
 from databroker_like.tree._asked import Asked, Params, Reply, segments_of
 from databroker_like.tree._container_formats import RUN_FORMATS
+from databroker_like.tree._openapi import described, described_in_words
+from databroker_like.tree._responses import begun, refusal, sent, unchanged
+from databroker_like.tree._routes import API, ROUTES, Answers
+from databroker_like.tree._tags import data_tag
 from databroker_like.tree._words import JSON, from_json, to_json
 
 __all__ = ["API", "ROUTES", "build_app"]
-
-_logger = logging.getLogger("databroker_like.service")
-
-#: Under which path the routes are.
-API = "/api/v1"
-#: How much is handed to the network at once.
-_PIECE = 1 << 20
-
-#: Route -> what answers it, and by which methods it is asked.
-ROUTES: dict[str, tuple[Callable[[Asked], Reply], tuple[str, ...]]] = {
-    "metadata": (tell.metadata, ("GET",)),
-    "search": (tell.search, ("GET",)),
-    "distinct": (tell.distinct, ("GET",)),
-    "array/full": (data.array_full, ("GET",)),
-    "array/block": (data.array_block, ("GET",)),
-    "table/full": (data.table_full, ("GET", "POST")),
-    "table/partition": (data.table_partition, ("GET", "POST")),
-    "container/full": (data.container_full, ("GET", "POST")),
-    "node/full": (data.node_full, ("GET",)),
-    "documents": (data.documents, ("GET",)),
-}
 
 
 def build_app(
@@ -81,15 +63,19 @@ def build_app(
     >>> app = build_app(MapNode({}, metadata={"title": "an empty tree"}), public=True)
     """
     service = _Service(root, Access(api_key, public), settings or Settings())
-    routes = [
-        Route("/healthz", service.health, methods=["GET"]),
+    routes = []
+    for name, answers in ROUTES.items():
+        endpoint, methods = service.endpoint(name, answers), list(answers.methods)
+        routes.append(Route(f"{API}/{name}/{{path:path}}", endpoint, methods=methods))
+        routes.append(Route(f"{API}/{name}", endpoint, methods=methods))
+    routes += [
         Route(API, service.about, methods=["GET"]),
         Route(f"{API}/", service.about, methods=["GET"]),
+        Route("/healthz", service.health, methods=["GET"]),
+        Route("/openapi.json", service.openapi, methods=["GET"]),
+        Route("/docs", service.docs, methods=["GET"]),
+        Route("/", service.door, methods=["GET"]),
     ]
-    for name, (answer, methods) in ROUTES.items():
-        endpoint = service.endpoint(f"{API}/{name}", answer)
-        routes.append(Route(f"{API}/{name}", endpoint, methods=list(methods)))
-        routes.append(Route(f"{API}/{name}/{{path:path}}", endpoint, methods=list(methods)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: service.no_route})
     # A slash more at the end of a path is the same path; the application finds that without sending callers around.
     app.router.redirect_slashes = False
@@ -106,16 +92,39 @@ class _Service:
 
     async def health(self, request: Request) -> Response:
         """Whether the service runs."""
-        return Response(to_json({"status": "ready"}), media_type=JSON)
+        return await self._json(request, {"status": "ready"})
+
+    async def door(self, request: Request) -> Response:
+        """Where the rest is."""
+        root = _root(request)
+        return await self._json(
+            request, {"api": f"{root}{API}/", "documentation": f"{root}/docs", "openapi": f"{root}/openapi.json"}
+        )
+
+    async def openapi(self, request: Request) -> Response:
+        """The description of all routes."""
+        return await self._json(request, described(ROUTES, API, _root(request)))
+
+    async def docs(self, request: Request) -> Response:
+        """The same to be read by people, with nothing in it from elsewhere."""
+        page = Reply(described_in_words(described(ROUTES, API, _root(request))), "text/html; charset=utf-8")
+        response = await sent(request, page, self.settings)
+        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        return response
+
+    async def _json(self, request: Request, value: Any) -> Response:
+        return await sent(request, Reply(to_json(value), JSON), self.settings)
 
     async def about(self, request: Request) -> Response:
         """What the service says of itself, to everybody: clients find out here whether a key is needed."""
-        base, root_path = _base(request), request.scope.get("root_path", "") + API.rpartition("/")[0]
-        reply = tell.told(
-            Asked(self.root, self.settings, (), Params(()), request.headers.get("accept", ""), base),
-            about(self.access, base, root_path, RUN_FORMATS),
-        )
-        return _response(request, reply)
+        try:
+            base = f"{_root(request)}{API}"
+            params = Params(request.query_params.multi_items())
+            asked = Asked(self.root, self.settings, (), params, request.headers.get("accept", ""), base)
+            reply = tell.told(asked, about(self.access, base, _root_path(request), RUN_FORMATS))
+        except Exception as error:  # noqa: BLE001 - as of all routes
+            return refusal(problem_of(error))
+        return await sent(request, reply, self.settings)
 
     async def no_route(self, request: Request, error: Exception) -> Response:
         """What is answered where there is no route, or not by this method."""
@@ -127,32 +136,60 @@ class _Service:
             )
         else:
             detail = f"there is nothing at this URL; the routes are under {API}/, such as {API}/metadata/"
-        return _refusal(Problem(status, detail, headers))
+        return refusal(Problem(status, detail, headers))
 
-    def endpoint(self, prefix: str, answer: Callable[[Asked], Reply]) -> Callable[[Request], Any]:
+    def endpoint(self, name: str, answers: Answers) -> Callable[[Request], Any]:
         """A route: who asks, what for, and what it is answered with, errors too."""
+        prefix, answer = f"{API}/{name}", answers.answer
+
+        def data(asked: Asked, known: Callable[[str | None], Response | None]) -> Reply | Response:
+            """Data, which is not read for who has it."""
+            tag = data_tag(asked, name)
+            there = known(tag)
+            if there is not None:
+                return there
+            reply = begun(answer(asked))
+            return reply if tag is None else reply.with_headers({"ETag": tag})
 
         async def endpoint(request: Request) -> Response:
+            began = perf_counter()
             try:
-                params = Params(request.query_params.multi_items())
-                self.access.caller(request.headers.get("authorization"), params.one("api_key"))
-                asked = Asked(
-                    self.root,
-                    self.settings,
-                    segments_of(_inside(request, prefix)),
-                    params,
-                    request.headers.get("accept", ""),
-                    _base(request),
-                    await self._body(request),
-                )
-                reply = await run_in_threadpool(_begun, answer, asked)
+                asked = await self._asked(request, prefix)
+                reply: Reply | Response
+                if answers.is_data:
+                    reply = await run_in_threadpool(data, asked, lambda tag: unchanged(request, tag))
+                elif answer is tell.metadata and _is_at_hand(asked):
+                    reply = answer(asked)
+                else:
+                    reply = await run_in_threadpool(_begun, answer, asked)
+                if isinstance(reply, Reply):
+                    itemsize = _itemsize(asked.node) if answers.is_data else 1
+                    reply = await sent(request, reply, self.settings, itemsize)
             except ClientDisconnect:
                 raise
             except Exception as error:  # noqa: BLE001 - the border of the service: the caller gets a sentence, the log the rest
-                return _refusal(problem_of(error))
-            return _response(request, reply)
+                reply = refusal(problem_of(error))
+            reply.headers["Server-Timing"] = f"app;dur={(perf_counter() - began) * 1000:.1f}"
+            return reply
 
         return endpoint
+
+    async def _asked(self, request: Request, prefix: str) -> Asked:
+        """What is asked for, by somebody who may."""
+        params, headers = Params(request.query_params.multi_items()), request.headers
+        self.access.caller(headers.get("authorization"), params.one("api_key"))
+        return Asked(
+            self.root,
+            self.settings,
+            segments_of(_inside(request, prefix)),
+            params,
+            headers.get("accept", ""),
+            f"{_root(request)}{API}",
+            await self._body(request),
+            _root_path(request),
+            headers.get("range"),
+            headers.get("if-range"),
+        )
 
     async def _body(self, request: Request) -> Any:
         """What was sent with a POST, as JSON."""
@@ -172,12 +209,28 @@ class _Service:
 
 
 def _begun(answer: Callable[[Asked], Reply], asked: Asked) -> Reply:
-    """An answer whose first piece is there: what is wrong with the request shows before anything is sent."""
-    reply = answer(asked)
-    if isinstance(reply.content, Iterator):
-        first = next(reply.content, b"")
-        return Reply(chain((first,), reply.content), reply.media_type, reply.headers, reply.status)
-    return reply
+    return begun(answer(asked))
+
+
+def _is_at_hand(asked: Asked) -> bool:
+    """Whether a node is told at once, so that no other thread need do it."""
+    if asked.params.many("include_data_sources") or asked.params.many("select_metadata"):
+        return False
+    node: Node = asked.root
+    for key in asked.segments:
+        inside = node.get(key) if node.at_hand else None
+        if inside is None:
+            return False
+        node = inside
+    return node.at_hand and not (isinstance(node, ContainerNode) and node.is_told_whole)
+
+
+def _itemsize(node: Node) -> int:
+    """How many bytes a number of an array has."""
+    if node.structure_family is not StructureFamily.array:
+        return 1
+    size: int = node.structure().data_type.itemsize  # type: ignore[union-attr]
+    return size
 
 
 def _inside(request: Request, prefix: str) -> bytes:
@@ -189,44 +242,13 @@ def _inside(request: Request, prefix: str) -> bytes:
     return rest
 
 
-def _base(request: Request) -> str:
-    """The URL under which the routes are, as the caller reached it."""
+def _root(request: Request) -> str:
+    """The URL of the service, as the caller reached it."""
     url = request.base_url
-    return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}{API}"
+    return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
 
 
-def _refusal(problem: Problem) -> Response:
-    # A surrogate that came in with the request cannot go out in a sentence.
-    return Response(
-        to_json({"detail": problem.detail}), status_code=problem.status, media_type=JSON, headers=problem.headers
-    )
-
-
-def _response(request: Request, reply: Reply) -> Response:
-    tag = reply.headers.get("ETag")
-    if tag is not None and tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=dict(reply.headers))
-    headers = {**reply.headers, "Content-Type": reply.media_type}
-    content = reply.content
-    if isinstance(content, bytes | memoryview):
-        if len(content) <= _PIECE:
-            return Response(bytes(content), reply.status, headers)
-        headers["Content-Length"] = str(len(content))
-        return StreamingResponse(_pieces(memoryview(content)), reply.status, headers)
-    return StreamingResponse(_told(iterate_in_threadpool(content)), reply.status, headers)
-
-
-async def _pieces(content: memoryview) -> AsyncIterator[memoryview]:
-    """Data in pieces, so that one slow caller holds no second copy of it in a buffer of the network."""
-    for at in range(0, len(content), _PIECE):
-        yield content[at : at + _PIECE]
-
-
-async def _told(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pieces as they come; when one fails the answer breaks off, which the caller sees, and the log says why."""
-    try:
-        async for piece in pieces:
-            yield piece
-    except Exception:
-        _logger.exception("an answer broke off")
-        raise
+def _root_path(request: Request) -> str:
+    """The path of the service, as the caller reached it."""
+    path: str = request.scope.get("root_path", "")
+    return path + API.rpartition("/")[0]

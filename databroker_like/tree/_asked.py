@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from databroker_like.errors import InvalidRequest, NotFound, listed
 from databroker_like.nodes import ContainerNode, Node, find
 from databroker_like.service import Settings
+from databroker_like.tree._parameters import Parameter
 
 __all__ = ["Asked", "Params", "Reply", "segments_of"]
 
@@ -121,6 +122,18 @@ class Params:
             raise InvalidRequest(f"{name!r} is a number from {least} to {most}, not {found}")
         return found
 
+    def whole(self, parameter: Parameter) -> int | None:
+        """A whole number, as a parameter says what it may be; its default when it is not given.
+
+        Raises
+        ------
+        InvalidRequest
+            When it is none such.
+        """
+        if parameter.name not in self._values and not parameter.required:
+            return parameter.schema.get("default")
+        return self.number(parameter.name, None, parameter.schema["minimum"], parameter.schema["maximum"])
+
     def flag(self, name: str, default: bool = False) -> bool:
         """True or false.
 
@@ -157,6 +170,12 @@ class Asked:
         The URL under which the routes are, without a slash at its end.
     body : object, optional
         What the caller sent as JSON; None when nothing was sent.
+    root_path : str
+        The path under which the service was reached; ``"/"`` by default.
+    part : str, optional
+        The bytes of a file that are wanted, as the header ``Range`` has it.
+    part_if : str, optional
+        The tag of the file of which a part is wanted, as the header ``If-Range`` has it.
     """
 
     root: ContainerNode
@@ -166,6 +185,9 @@ class Asked:
     accept: str
     base: str
     body: Any = None
+    root_path: str = "/"
+    part: str | None = None
+    part_if: str | None = None
 
     @cached_property
     def node(self) -> Node:
@@ -208,3 +230,16 @@ class Reply:
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
+
+    def with_headers(self, more: Mapping[str, str]) -> Reply:
+        """The same with more headers.
+
+        Parameters
+        ----------
+        more : mapping
+
+        Returns
+        -------
+        Reply
+        """
+        return replace(self, headers={**self.headers, **more})

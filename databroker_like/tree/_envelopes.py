@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,12 +11,28 @@ from databroker_like.errors import InvalidRequest, listed, nearest
 from databroker_like.nodes import ContainerNode, Node
 from databroker_like.structures import StructureFamily
 from databroker_like.tree._asked import Params
+from databroker_like.tree._parameters import choice, flag, text, whole
 from databroker_like.tree._select import selected
+from databroker_like.tree._source_words import source_json
 
-__all__ = ["Told", "enveloped", "node_json", "node_links", "quoted"]
+__all__ = ["DEPTH", "FIELDS", "Told", "enveloped", "node_json", "node_links", "quoted"]
 
 _FIELDS = ("metadata", "structure_family", "structure", "count", "sorting", "specs", "data_sources", "access_tags")
 _MOST_FIELDS = 50
+#: Containers with more in them are told without.
+_MOST_TOLD = 500
+#: Containers in one another that are told together.
+_DEEPEST_TOLD = 5
+
+#: What of a node may be asked for.
+FIELDS = (
+    choice("fields", "An attribute that is wanted; all by default, none when empty.", ("", *_FIELDS), many=True),
+    text("select_metadata", "The part of the metadata that is wanted, as JMESPath without functions.", longest=500),
+    flag("omit_links", "Whether links are left out."),
+    flag("include_data_sources", "Whether it is told of which files a node is read."),
+)
+#: How deep containers are told whole.
+DEPTH = whole("max_depth", "How deep what is in small containers is told with them.", 0, _DEEPEST_TOLD, _DEEPEST_TOLD)
 
 
 @dataclass(frozen=True)
@@ -31,19 +47,27 @@ class Told:
         Which part of the metadata, as JMESPath.
     with_links : bool
         True by default.
+    with_sources : bool
+        Whether it is told of which files a node is read; False by default.
+    depth : int
+        How deep what is in small containers is told with them.
     """
 
     fields: frozenset[str] | None = None
     select: str | None = None
     with_links: bool = True
+    with_sources: bool = False
+    depth: int = _DEEPEST_TOLD
 
     @classmethod
-    def of(cls, params: Params) -> Told:
-        """As the parameters ``fields``, ``select_metadata`` and ``omit_links`` say.
+    def of(cls, params: Params, *, but: Container[str] = ()) -> Told:
+        """As the parameters of `FIELDS` say.
 
         Parameters
         ----------
         params : Params
+        but : container of str, optional
+            Names of those that mean something else.
 
         Returns
         -------
@@ -63,7 +87,14 @@ class Told:
                     f"there is no field {name!r:.60}; there is {listed(nearest(name, _FIELDS) or _FIELDS)}"
                 )
         fields = frozenset(filter(None, names)) if names else None
-        return cls(fields, params.one("select_metadata"), not params.flag("omit_links"))
+        most: int = DEPTH.schema["maximum"]
+        return cls(
+            fields,
+            params.one("select_metadata"),
+            not params.flag("omit_links"),
+            params.flag("include_data_sources") or (fields is not None and "data_sources" in fields),
+            most if DEPTH.name in but else params.number(DEPTH.name, most, DEPTH.schema["minimum"], most),
+        )
 
     def tells(self, field: str) -> bool:
         """Whether an attribute is told."""
@@ -99,10 +130,12 @@ def node_json(node: Node, path: Sequence[str], base: str, told: Told) -> dict[st
         "structure": None,
         "access_tags": None,
         "sorting": None,
-        "data_sources": [] if told.fields is not None and "data_sources" in told.fields else None,
+        "data_sources": source_json(node) if told.with_sources else None,
     }
     if told.tells("structure"):
-        attributes["structure"] = node.structure().to_json()
+        attributes["structure"] = structure = node.structure().to_json()
+        if isinstance(node, ContainerNode) and told.depth and node.is_told_whole:
+            structure["contents"] = _contents(node, path, base, told)
     elif isinstance(node, ContainerNode) and told.tells("count"):
         attributes["structure"] = {"contents": None, "count": node.count()}
     if isinstance(node, ContainerNode) and told.tells("sorting"):
@@ -114,6 +147,15 @@ def node_json(node: Node, path: Sequence[str], base: str, told: Told) -> dict[st
         "links": node_links(node, path, base, with_all=with_all) if told.with_links else None,
         "meta": None,
     }
+
+
+def _contents(node: ContainerNode, path: Sequence[str], base: str, told: Told) -> dict[str, Any] | None:
+    """What is in a container, when that is not much."""
+    count, inside = node.page(0, _MOST_TOLD)
+    if count > _MOST_TOLD:
+        return None
+    deeper = replace(told, depth=told.depth - 1)
+    return {key: node_json(one, (*path, key), base, deeper) for key, one in inside}
 
 
 def _metadata(node: Node, told: Told) -> Any:
@@ -162,6 +204,7 @@ def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = T
     family = node.structure_family
     if family is StructureFamily.container:
         links["search"] = f"{base}/search/{where}"
+        links["search_deep"] = f"{base}/search-deep/{where}"
         links["full"] = f"{base}/container/full/{where}"
     elif family is StructureFamily.table:
         links["full"] = f"{base}/table/full/{where}"

@@ -12,9 +12,10 @@ from databroker_like.nodes import ContainerNode
 from databroker_like.queries import TiledQuery
 from databroker_like.service import Settings
 from databroker_like.tree._asked import Params
+from databroker_like.tree._parameters import Parameter, text
 from databroker_like.tree._words import from_json
 
-__all__ = ["QUERIES", "filters_of", "narrowed", "sorting_of"]
+__all__ = ["FILTERS", "QUERIES", "SORT", "filters_of", "narrowed", "sorting_of"]
 
 Query = queries.Node | TiledQuery
 _FILTER = re.compile(r"filter\[(\w{1,64})\]\[condition\]\[(\w{1,64})\]")
@@ -91,6 +92,23 @@ _REFUSED: Mapping[str, str] = {
 
 #: The names of the queries that are answered.
 QUERIES: tuple[str, ...] = tuple(_FORMS)
+_SAID: Mapping[Callable[[str, str], Any], str] = {
+    _text: "as it is",
+    _flag: "true or false",
+    _list: "a list in JSON",
+    _texts: "a list of texts in JSON",
+}
+#: Each field of each query, as it stands in a URL.
+FILTERS: tuple[Parameter, ...] = tuple(
+    text(
+        f"filter[{name}][condition][{field}]",
+        f"Of the query {name!r}: {field}, {_SAID.get(reader, 'in JSON')}. Given twice it stands for two queries.",
+        many=True,
+    )
+    for name, (_, readers) in _FORMS.items()
+    for field, reader in readers.items()
+)
+SORT = text("sort", "A dotted key to sort by, with a minus before it for descending; the empty key is last.", many=True)
 
 
 def filters_of(params: Params, settings: Settings) -> list[Query]:
@@ -177,8 +195,8 @@ def sorting_of(params: Params) -> tuple[tuple[str, int], ...]:
     (('color', 1), ('time', -1), ('', -1))
     """
     found: dict[str, int] = {}
-    for text in params.many("sort"):
-        key, direction = (text[1:], -1) if text.startswith("-") else (text, 1)
+    for said in params.many("sort"):
+        key, direction = (said[1:], -1) if said.startswith("-") else (said, 1)
         if key in found:
             raise InvalidRequest(f"'sort' has the key {key!r:.80} twice")
         if "" in found:

@@ -114,17 +114,38 @@ def _by_name(formats: Iterable[Format]) -> Mapping[str, Format]:
 
 def _accepted(accept: str) -> list[str]:
     """The media types in a header, the most wanted first."""
-    weighed = []
-    for position, part in enumerate((accept or "*/*").split(",", 100)[:100]):
-        media_type, *parameters = (piece.strip() for piece in part.split(";"))
+    weights = weighed(accept or "*/*")
+    return sorted((one for one, weight in weights.items() if weight > 0), key=lambda one: -weights[one])
+
+
+def weighed(header: str) -> dict[str, float]:
+    """What a header says that the caller takes, in its order, each with how much it is wanted.
+
+    Parameters
+    ----------
+    header : str
+        ``Accept`` and the like.
+
+    Returns
+    -------
+    dict
+        A weight from 0, which is not at all, to 1.
+
+    Examples
+    --------
+    >>> weighed("text/csv;q=0.5, */*;q=0.1, application/json")
+    {'text/csv': 0.5, '*/*': 0.1, 'application/json': 1.0}
+    """
+    found: dict[str, float] = {}
+    for part in header.split(",", 100)[:100]:
+        name, *parameters = (piece.strip() for piece in part.split(";"))
         weight = 1.0
         for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.strip() == "q":
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
                 try:
-                    weight = float(value)
+                    weight = min(max(float(value), 0.0), 1.0)
                 except ValueError:
                     weight = 0.0
-        if weight > 0:
-            weighed.append((-weight, position, media_type))
-    return [media_type for _, _, media_type in sorted(weighed)]
+        found.setdefault(name, weight if weight == weight else 0.0)
+    return found

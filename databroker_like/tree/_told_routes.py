@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
-from urllib.parse import urlencode
 
 from databroker_like.errors import InvalidRequest
 from databroker_like.nodes import ContainerNode
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._envelopes import Told, enveloped, node_json, quoted
+from databroker_like.tree._envelopes import DEPTH, FIELDS, Told, enveloped, node_json, quoted
 from databroker_like.tree._filters import narrowed
+from databroker_like.tree._pages import Page, listing_links
+from databroker_like.tree._parameters import flag, text
 from databroker_like.tree._words import JSON, MSGPACK, to_json, to_msgpack
 
-__all__ = ["distinct", "metadata", "search", "told"]
+__all__ = ["DISTINCT", "FORMAT", "TELLING", "distinct", "metadata", "search", "told"]
 
-#: As many positions as a listing can have.
-_FARTHEST = 1 << 53
 _MOST_KEYS = 20
 _ACCEPTS_MSGPACK = (MSGPACK, "application/msgpack")
+
+FORMAT = text("format", "As what it is sent: a media type, or a short name of one; else the header 'Accept' says it.")
+#: Of a route that tells of one node.
+TELLING = (*FIELDS, DEPTH, flag("root_path", "Whether the path of the service is told, too."), FORMAT)
+#: Of the route of different values.
+DISTINCT = (
+    text("metadata", "A dotted key of the metadata, of which different values are wanted.", many=True),
+    flag("structure_families", "Whether different structure families are wanted."),
+    flag("specs", "Whether different specs are wanted."),
+    flag("counts", "Whether it is told how many nodes have each."),
+    FORMAT,
+)
 
 
 def told(asked: Asked, value: Any, headers: dict[str, str] | None = None) -> Reply:
@@ -58,8 +69,8 @@ def metadata(asked: Asked) -> Reply:
     Reply
     """
     how = Told.of(asked.params)
-    asked.params.number("max_depth", 0, 0, 5)
-    return told(asked, enveloped(node_json(asked.node, asked.segments, asked.base, how)))
+    meta = {"root_path": asked.root_path} if asked.params.flag("root_path") else None
+    return told(asked, enveloped(node_json(asked.node, asked.segments, asked.base, how), None, meta))
 
 
 def search(asked: Asked) -> Reply:
@@ -74,53 +85,41 @@ def search(asked: Asked) -> Reply:
     Reply
     """
     params = asked.params
-    how = Told.of(params)
-    # A page that is asked for too long is not refused: the clients follow the link to the next.
-    limit = min(params.number("page[limit]", 100, 0, _FARTHEST), asked.settings.most_items)
-    if params.one("page[cursor]") is not None:
-        raise InvalidRequest("pages are counted by 'page[offset]' here; follow the link 'next' of the page before")
-    offset = params.number("page[offset]", 0, 0, _FARTHEST)
+    how, page = Told.of(params), Page.of(asked)
     container: ContainerNode = narrowed(asked.node_of(ContainerNode), params, asked.settings)
-    count = container.count()
     data: list[Any] = []
-    if how.fields == frozenset({"count"}) or not limit or offset >= count:
-        pass  # Only the number is asked for, or nothing is on the page.
+    if how.fields == frozenset({"count"}):
+        count = container.count()
     elif how.fields is not None and not how.fields:
-        data = [_key_json(asked, key, how) for key in container.keys(offset, limit)]
+        count = container.count()
+        if page.limit and page.offset < count:
+            keys = container.keys(page.offset, page.limit)
+            data = _keys_json(asked, keys, how)
     else:
-        for key, node in container.items(offset, limit):
-            data.append(node_json(node, (*asked.segments, key), asked.base, how))
-    links = {
-        "self": _page(asked, offset, limit),
-        "first": _page(asked, 0, limit),
-        "next": _page(asked, offset + limit, limit) if limit and offset + limit < count else None,
-    }
+        count, found = container.page(page.offset, page.limit)
+        data = [node_json(node, (*asked.segments, key), asked.base, how) for key, node in found]
+    links = listing_links(asked, "search", page, count)
     return told(asked, enveloped(data, links, {"count": count}), {"Cache-Control": "must-revalidate"})
 
 
-def _key_json(asked: Asked, key: str, how: Told) -> dict[str, Any]:
-    """A node of which the key alone is told; it is not looked at."""
-    nothing = dict.fromkeys(
-        ("structure_family", "specs", "metadata", "structure", "access_tags", "sorting", "data_sources")
-    )
-    return {
-        "id": key,
-        "attributes": {"ancestors": list(asked.segments), **nothing},
-        "links": {"self": f"{asked.base}/metadata/{quoted((*asked.segments, key))}"} if how.with_links else None,
-        "meta": None,
+def _keys_json(asked: Asked, keys: Any, how: Told) -> list[dict[str, Any]]:
+    """Nodes of which the keys alone are told; they are not looked at."""
+    attributes = {
+        "ancestors": list(asked.segments),
+        **dict.fromkeys(
+            ("structure_family", "specs", "metadata", "structure", "access_tags", "sorting", "data_sources")
+        ),
     }
-
-
-def _page(asked: Asked, offset: int, limit: int) -> str:
-    """The URL of another page of the same listing."""
-    pairs = [
-        (name, value) for name in asked.params for value in asked.params.many(name) if not name.startswith("page[")
+    where = f"{asked.base}/metadata/{quoted(asked.segments)}{'/' if asked.segments else ''}"
+    return [
+        {
+            "id": key,
+            "attributes": attributes,
+            "links": {"self": f"{where}{quoted((key,))}"} if how.with_links else None,
+            "meta": None,
+        }
+        for key in keys
     ]
-    pairs = [(name, value) for name, value in pairs if name != "api_key"]
-    if offset:
-        pairs.append(("page[offset]", str(offset)))
-    pairs.append(("page[limit]", str(limit)))
-    return f"{asked.base}/search/{quoted(asked.segments)}?{urlencode(pairs)}"
 
 
 def distinct(asked: Asked) -> Reply:

@@ -88,6 +88,7 @@ def test_a_container_is_told_with_the_number_of_what_is_in_it(data, ask):
     assert root["links"] == {
         "self": f"{API}/metadata/",
         "search": f"{API}/search/",
+        "search_deep": f"{API}/search-deep/",
         "full": f"{API}/container/full/",
     }
     assert inner["attributes"]["ancestors"] == ["inner"]

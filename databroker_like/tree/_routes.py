@@ -1,0 +1,111 @@
+"""All routes of the service in one table: what answers each, and what it may be asked. They are described by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from databroker_like.tree import _assets as assets
+from databroker_like.tree import _data_routes as data
+from databroker_like.tree import _deep as deep
+from databroker_like.tree import _revisions as revisions
+from databroker_like.tree import _told_routes as tell
+from databroker_like.tree._asked import Asked, Reply
+from databroker_like.tree._container_formats import JSON_SEQ
+from databroker_like.tree._envelopes import DEPTH, FIELDS
+from databroker_like.tree._filters import FILTERS, SORT
+from databroker_like.tree._pages import PAGES
+from databroker_like.tree._parameters import Parameter, choice, text, whole
+from databroker_like.tree._told_routes import FORMAT, TELLING
+
+__all__ = ["API", "ROUTES", "Answers"]
+
+#: Under which path the routes are.
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is answered under one name, which a path in the tree follows.
+
+    Parameters
+    ----------
+    answer : callable
+    says : str
+        What it is.
+    parameters : tuple of Parameter
+        That it may be asked with; others are passed over.
+    methods : tuple of str
+        ``GET`` by default; where there is ``POST``, a list of texts may be sent as JSON.
+    sends : tuple of str
+        Media types, in the description; empty for those that only nodes know.
+    is_data : bool
+        Whether what is sent is as old as the version of the node says; False by default.
+    """
+
+    answer: Callable[[Asked], Reply]
+    says: str
+    parameters: tuple[Parameter, ...] = ()
+    methods: tuple[str, ...] = ("GET",)
+    sends: tuple[str, ...] = ()
+    is_data: bool = field(default=False, kw_only=True)
+
+
+_TOLD = ("application/json", "application/x-msgpack")
+_BOTH = ("GET", "POST")
+_NAMED = text("filename", "The name of the file that the answer is saved as.", pattern=r"^[A-Za-z0-9._+ -]{1,200}$")
+_AS = (FORMAT, _NAMED)
+_COLUMNS = (
+    text("column", "A column that is wanted; all when none is named.", many=True),
+    text("field", "The same, as older clients say it.", many=True),
+)
+_INSIDE = text("field", "A key that is wanted; all when none is named.", many=True)
+_FILL = choice("fill", "Whether documents have the data of external files in them.", ("no", "yes"))
+_SLICE = text("slice", "The part that is wanted: an index or start:stop:step for each axis, with commas: 1:3,0,::2.")
+_SHAPE = text("expected_shape", "The shape that the answer must have, with commas; 'scalar' when it has no axes.")
+_BLOCK = text("block", "The number of the block along each axis, with commas.", required=True)
+_PARTITION = whole("partition", "The number of the part, from 0 on.", 0, 1 << 53, required=True)
+
+#: Name -> what is answered under it.
+ROUTES: Mapping[str, Answers] = {
+    "metadata": Answers(tell.metadata, "What a node is.", TELLING, sends=_TOLD),
+    "search": Answers(
+        tell.search,
+        "What is in a container, page by page.",
+        (*FIELDS, DEPTH, *PAGES, SORT, *FILTERS, FORMAT),
+        sends=_TOLD,
+    ),
+    "search-deep": Answers(
+        deep.search_deep,
+        "What is in a container, and in those in it, page by page.",
+        (*FIELDS, deep.DEPTH, *PAGES, *FILTERS, FORMAT),
+        sends=_TOLD,
+    ),
+    "distinct": Answers(
+        tell.distinct, "The different values that nodes in a container have.", (*tell.DISTINCT, *FILTERS), sends=_TOLD
+    ),
+    "revisions": Answers(revisions.revisions, "What a node was before it was changed.", (*PAGES, FORMAT), sends=_TOLD),
+    "array/full": Answers(data.array_full, "An array, or a part of it.", (_SLICE, _SHAPE, *_AS), is_data=True),
+    "array/block": Answers(
+        data.array_block, "A block of an array, or a part of it.", (_BLOCK, _SLICE, _SHAPE, *_AS), is_data=True
+    ),
+    "table/full": Answers(data.table_full, "A table, or some columns.", (*_COLUMNS, *_AS), _BOTH, is_data=True),
+    "table/partition": Answers(
+        data.table_partition, "A part of a table.", (_PARTITION, *_COLUMNS, *_AS), _BOTH, is_data=True
+    ),
+    "container/full": Answers(
+        data.container_full, "A container with all that is in it.", (_INSIDE, _FILL, *_AS), _BOTH, is_data=True
+    ),
+    "node/full": Answers(
+        data.node_full, "A table or a container, as older clients ask for it.", (_INSIDE, *_AS), is_data=True
+    ),
+    "documents": Answers(
+        data.documents, "The documents of a run, one a line.", (_FILL, _NAMED), sends=(JSON_SEQ,), is_data=True
+    ),
+    "asset/manifest": Answers(
+        assets.manifest, "The files in a folder of which a node is read.", (assets.ID, FORMAT), sends=_TOLD
+    ),
+    "asset/bytes": Answers(
+        assets.octets, "A file of which a node is read.", (assets.ID, assets.RELATIVE_PATH), sends=(assets.OCTETS,)
+    ),
+}

@@ -1,0 +1,58 @@
+"""By what an answer is known again, so that it is not sent twice."""
+
+from __future__ import annotations
+
+import hashlib
+
+import databroker_like
+from databroker_like.tree._asked import Asked
+
+__all__ = ["data_tag", "is_known"]
+
+
+def data_tag(asked: Asked, route: str) -> str | None:
+    """The tag of an answer that is data, told without reading any of it.
+
+    Parameters
+    ----------
+    asked : Asked
+    route : str
+        Its name.
+
+    Returns
+    -------
+    str or None
+        None where the node does not say its version.
+    """
+    version = asked.node.version
+    if version is None:
+        return None
+    params = asked.params
+    said = sorted((name, tuple(params.many(name))) for name in params if name != "api_key")
+    # Another version of this package may write the same data in another way.
+    parts = (databroker_like.__version__, route, version, asked.segments, said, asked.accept, asked.body)
+    return f'"{hashlib.blake2b(repr(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()}"'
+
+
+def is_known(tag: str | None, header: str | None) -> bool:
+    """Whether a caller has what a tag stands for.
+
+    Parameters
+    ----------
+    tag : str or None
+    header : str or None
+        ``If-None-Match``: the tags of what the caller has.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_known('"a"', 'W/"b", W/"a"'), is_known('"a"', '"abc"'), is_known('"a"', "*")
+    (True, False, True)
+    """
+    if tag is None or header is None:
+        return False
+    wanted = tag.removeprefix("W/")
+    return any(one == "*" or one.removeprefix("W/") == wanted for one in map(str.strip, header.split(",", 100)[:100]))
