@@ -21,7 +21,6 @@ from databroker_like.structures import StructureFamily
 from databroker_like.tree import _told_routes as tell
 from databroker_like.tree._about import about
 from databroker_like.tree._asked import Asked, Params, Reply, segments_of
-from databroker_like.tree._container_formats import RUN_FORMATS
 from databroker_like.tree._openapi import described, described_in_words
 from databroker_like.tree._responses import begun, refusal, sent, unchanged
 from databroker_like.tree._routes import API, ROUTES, Answers
@@ -121,7 +120,7 @@ class _Service:
             base = f"{_root(request)}{API}"
             params = Params(request.query_params.multi_items())
             asked = Asked(self.root, self.settings, (), params, request.headers.get("accept", ""), base)
-            reply = tell.told(asked, about(self.access, base, _root_path(request), RUN_FORMATS))
+            reply = tell.told(asked, about(self.access, base, _root_path(request)))
         except Exception as error:  # noqa: BLE001 - as of all routes
             return refusal(problem_of(error))
         return await sent(request, reply, self.settings)

@@ -64,6 +64,7 @@ _FILL = choice("fill", "Whether documents have the data of external files in the
 _SLICE = text("slice", "The part that is wanted: an index or start:stop:step for each axis, with commas: 1:3,0,::2.")
 _SHAPE = text("expected_shape", "The shape that the answer must have, with commas; 'scalar' when it has no axes.")
 _BLOCK = text("block", "The number of the block along each axis, with commas.", required=True)
+_FORM_KEY = text("form_key", "A buffer that is wanted, or a part of the form; all when none is named.", many=True)
 _PARTITION = whole("partition", "The number of the part, from 0 on.", 0, 1 << 53, required=True)
 
 #: Name -> what is answered under it.
@@ -93,6 +94,11 @@ ROUTES: Mapping[str, Answers] = {
     "table/partition": Answers(
         data.table_partition, "A part of a table.", (_PARTITION, *_COLUMNS, *_AS), _BOTH, is_data=True
     ),
+    "awkward/full": Answers(data.awkward_full, "An awkward array.", _AS, is_data=True),
+    "awkward/buffers": Answers(
+        data.awkward_buffers, "Buffers of an awkward array, in a zip file.", (_FORM_KEY, *_AS), _BOTH, is_data=True
+    ),
+    "ragged/full": Answers(data.ragged_full, "A ragged array, or a part of it.", (_SLICE, *_AS), is_data=True),
     "container/full": Answers(
         data.container_full, "A container with all that is in it.", (_INSIDE, _FILL, *_AS), _BOTH, is_data=True
     ),
