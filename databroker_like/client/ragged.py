@@ -17,6 +17,7 @@ from databroker_like.structures import RaggedStructure
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     import ragged
 
 __all__ = ["RaggedClient"]
@@ -150,16 +151,33 @@ class RaggedClient(RaggedWriting, BaseClient):
     def _fetch(self, ragged: Any, rows: str) -> Any:
         import pyarrow as pa
 
+        ak = registry.require("awkward", "read ragged arrays")
         params = [] if rows == f"0:{self._rows}" else [("slice", rows)]
         accept = f"{_ARROW}, {_JSON};q=0.5"
         reply = self.context.session.fetch("GET", self._link("full"), params=params, accept=accept)
         try:
             if reply.content_type == _JSON:
                 return ragged.array(orjson.loads(reply.content), dtype=self.dtype)
-            column = pa.ipc.open_file(reply.content).read_all().column(0)
+            column = pa.ipc.open_file(reply.content).read_all().column(0).combine_chunks()
+            return ragged.array(ak.Array(_layout(ak, column)), dtype=self.dtype)
         except (pa.ArrowInvalid, IndexError, OSError, TypeError, ValueError) as error:
             raise ServiceFailed(f"{reply.url} sent no rows of numbers: {error}") from error
-        return ragged.array(registry.require("awkward", "read ragged arrays").from_arrow(column), dtype=self.dtype)
+
+
+def _layout(ak: Any, column: pa.Array) -> Any:
+    """Lists of Arrow as awkward has them; nothing in a ragged array can be missing."""
+    import numpy as np
+    import pyarrow as pa
+
+    if column.null_count:
+        raise ValueError("some of them are missing")
+    if pa.types.is_fixed_size_list(column.type):
+        inner = _layout(ak, column.flatten())
+        return ak.contents.RegularArray(inner, column.type.list_size, zeros_length=len(column))
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        offsets = column.offsets.to_numpy().astype(np.int64)
+        return ak.contents.ListOffsetArray(ak.index.Index64(offsets - offsets[0]), _layout(ak, column.flatten()))
+    return ak.contents.NumpyArray(column.to_numpy(zero_copy_only=False))
 
 
 _all, _backward = slice(None), slice(None, None, -1)

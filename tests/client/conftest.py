@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import stamina
 
 from databroker_like.client import Context, from_context
+from tests.client.recording_server import RecordingServer
+from databroker_like.tree import build_app
 from tests.client.small_server import SmallServer
 
 
@@ -32,6 +35,34 @@ def opened(server: SmallServer) -> Iterator[Callable[..., Any]]:
 
     def open_(*path: str, clients: Any = "numpy") -> Any:
         contexts.append(Context.from_app(server))
+        return from_context(contexts[-1], clients, path)
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def recording() -> RecordingServer:
+    return RecordingServer()
+
+
+@pytest.fixture
+def writable(recording: RecordingServer) -> Iterator[Any]:
+    """The root of a server that takes whatever is written to it."""
+    with Context.from_app(recording) as context, stamina.set_testing(True, attempts=3):
+        # A server that has never answered is taken to be absent.
+        assert context.server_info is not None
+        yield from_context(context)
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[..., Any]]:
+    """Opens a node of a tree that our own service serves in this process; what was opened is closed."""
+    contexts = []
+
+    def open_(root: Any, *path: str, clients: Any = "numpy") -> Any:
+        contexts.append(Context.from_app(build_app(root, public=True)))
         return from_context(contexts[-1], clients, path)
 
     yield open_

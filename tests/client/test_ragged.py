@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import awkward as ak
+import numpy as np
+import pyarrow as pa
 import pytest
 import ragged
 from hypothesis import given
@@ -9,8 +12,8 @@ from hypothesis import strategies as st
 
 from databroker_like import errors
 from databroker_like.client import Context, from_context
-from databroker_like.client.ragged import RaggedClient
-from tests.client.small_server import SmallServer
+from databroker_like.client.ragged import RaggedClient, _layout
+from tests.client.small_server import ARROW, SmallServer, arrow
 
 ROWS = [[1.0, 2.0], [3.0], [], [4.0, 5.0, 6.0]]
 
@@ -79,3 +82,27 @@ def test_a_reply_of_something_else_is_told(array: RaggedClient, server: Any, mon
         monkeypatch.setattr(server, "answer", lambda *_, kind=kind: (200, kind, b"nonsense"))
         with pytest.raises(errors.ServiceFailed, match="no rows"):
             array.read()
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        ([[[1.0, 2.0], []], [], [[3.0]]], pa.list_(pa.large_list(pa.float64()))),
+        ([[1, 2], [3, 4]], pa.list_(pa.int32(), 2)),
+        ([[[1, 2]], [], [[3, 4], [5, 6]]], pa.list_(pa.list_(pa.uint8(), 2))),
+    ],
+)
+def test_lists_of_every_kind_become_rows(rows: Any, kind: pa.DataType) -> None:
+    column = pa.array([*rows, *rows], kind)
+    assert ak.Array(_layout(ak, column)).tolist() == [*rows, *rows]
+    assert ak.Array(_layout(ak, column[1:4])).tolist() == [*rows, *rows][1:4]
+    inner = np.dtype(str(ragged.array(ak.Array(_layout(ak, column))).dtype))
+    assert inner.kind in "fiu"
+
+
+@pytest.mark.parametrize("rows", [[[1.0], None], [[1.0, None]]])
+def test_what_is_missing_is_told(array: RaggedClient, server: Any, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = arrow(pa.table({"": pa.array(rows)}))
+    monkeypatch.setattr(server, "answer", lambda *_: (200, ARROW, content))
+    with pytest.raises(errors.ServiceFailed, match="missing"):
+        array.read()
