@@ -16,7 +16,7 @@ from databroker_like.registry import require
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["HDF5Array", "dataset_names"]
+__all__ = ["HDF5Array", "dataset_names", "open_file"]
 
 _WHAT = "an HDF5 file"
 
@@ -74,7 +74,7 @@ class HDF5Array(LazyArray):
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
-        with reading(self.path, _WHAT, RuntimeError), _open_file(self.path, self.swmr) as file:
+        with reading(self.path, _WHAT, RuntimeError), open_file(self.path, self.swmr) as file:
             yield self._dataset(file)
 
     def _dataset(self, file: Any) -> Any:
@@ -126,7 +126,24 @@ class HDF5Array(LazyArray):
 
 
 @contextlib.contextmanager
-def _open_file(path: str, swmr: bool) -> Iterator[Any]:
+def open_file(path: str, swmr: bool = False) -> Iterator[Any]:
+    """An HDF5 file, open for reading without a lock.
+
+    Parameters
+    ----------
+    path : str
+    swmr : bool
+        The file is being written in single-writer-multiple-reader mode; False by default.
+
+    Returns
+    -------
+    context manager of h5py.File
+
+    Raises
+    ------
+    OSError
+        When it is none, or not there.
+    """
     file = _opened(require("h5py", "read HDF5 files"), path, swmr)
     try:
         yield file
@@ -205,5 +222,5 @@ def dataset_names(path: str | os.PathLike[str]) -> list[str]:
     MissingFile, NotWritable, InvalidFile
     """
     path = os.fspath(path)
-    with reading(path, _WHAT, RuntimeError), _open_file(path, False) as file:
+    with reading(path, _WHAT, RuntimeError), open_file(path, False) as file:
         return sorted(_names(file))

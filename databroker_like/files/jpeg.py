@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from databroker_like.errors import InvalidFile
 from databroker_like.files._array import ArrayInfo
@@ -62,11 +62,13 @@ class JPEGArray(OneFile):
     """
 
     kind = "jpeg"
+    #: Those of Pillow's that are tried; all by default.
+    formats: ClassVar[tuple[str, ...] | None] = None
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
         image = require("PIL.Image", "read JPEG files")
-        with reading(self.path, _WHAT, ValueError, SyntaxError), image.open(self.path) as picture:
+        with reading(self.path, _WHAT, ValueError, SyntaxError), image.open(self.path, formats=self.formats) as picture:
             yield picture
 
     def _describe(self, handle: Any) -> ArrayInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,9 +21,13 @@ from databroker_like.registry import require
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["TIFFArray", "tiff_sequence"]
+__all__ = ["TIFFArray", "tiff_sequence", "tiff_tags"]
 
 _WHAT = "a TIFF file"
+
+
+#: What tifffile and imagecodecs raise for a damaged file has no common base besides these.
+_TROUBLES = (ValueError, RuntimeError, IndexError, KeyError, struct.error, zlib.error)
 
 
 class TIFFArray(OneFile):
@@ -53,9 +58,7 @@ class TIFFArray(OneFile):
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
         tifffile = require("tifffile", "read TIFF files")
-        # What tifffile and imagecodecs raise for a damaged file has no common base besides these.
-        troubles = (tifffile.TiffFileError, ValueError, RuntimeError, IndexError, KeyError, struct.error, zlib.error)
-        with reading(self.path, _WHAT, *troubles), tifffile.TiffFile(self.path) as file:
+        with reading(self.path, _WHAT, tifffile.TiffFileError, *_TROUBLES), tifffile.TiffFile(self.path) as file:
             yield _frames(file, self.path)
 
     def _describe(self, handle: Any) -> ArrayInfo:
@@ -146,3 +149,27 @@ def tiff_sequence(names: FileNames, numbers: range) -> FileSequence:
         Of shape (files * pages, y, x).
     """
     return FileSequence(TIFFArray, names, numbers, paged=True)
+
+
+def tiff_tags(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What is said of the first page of a TIFF file.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    dict
+        The name of each tag and its value.
+
+    Raises
+    ------
+    MissingFile, NotWritable, InvalidFile
+    """
+    tifffile = require("tifffile", "read TIFF files")
+    path = os.fspath(path)
+    with reading(path, _WHAT, tifffile.TiffFileError, *_TROUBLES), tifffile.TiffFile(path) as file:
+        if not len(file.pages):
+            raise InvalidFile(f"{path!r} is a TIFF file without an image in it")
+        return {tag.name: tag.value for tag in file.pages.first.tags}

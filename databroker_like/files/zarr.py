@@ -16,7 +16,7 @@ from databroker_like.registry import require
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ZarrArray"]
+__all__ = ["ZarrArray", "open_store"]
 
 _WHAT = "a Zarr array or group"
 
@@ -66,7 +66,7 @@ class ZarrArray(LazyArray):
     def _open(self) -> Iterator[Any]:
         zarr = require("zarr", "read Zarr arrays")
         # Codecs raise whatever they like for damaged chunks; nothing but zarr runs inside, besides our own errors.
-        with reading(self.path, _WHAT, Exception), contextlib.closing(_store(zarr, self.path)) as store:
+        with reading(self.path, _WHAT, Exception), contextlib.closing(open_store(zarr, self.path)) as store:
             yield self._array(zarr, store)
 
     def _array(self, zarr: Any, store: Any) -> Any:
@@ -96,7 +96,8 @@ class ZarrArray(LazyArray):
         out[...] = handle[slices(box)]
 
 
-def _store(zarr: Any, path: str) -> Any:
+def open_store(zarr: Any, path: str) -> Any:
+    """A folder or a zip file as a store that is only read; FileNotFoundError when there is none."""
     if not os.path.exists(path):
         raise FileNotFoundError(path)
     if os.path.isdir(path):

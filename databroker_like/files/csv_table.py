@@ -1,0 +1,192 @@
+"""CSV files as lazy tables, large ones in parts."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from databroker_like.errors import InvalidFile
+from databroker_like.files._table import PART_BYTES, LazyTable, TableInfo
+from databroker_like.files._translate import reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["CSVTable"]
+
+_WHAT = "a CSV file"
+_QUOTE, _LINE_END = b'"', b"\n"
+_PIECE = 1 << 20
+
+
+class CSVTable(LazyTable):
+    """A table in a CSV file whose first line has the names of its columns.
+
+    Numbers, truth values and texts are told apart by all values of a column, so the first look reads the whole file.
+    From then on only the part that is asked for is read.
+
+    Parameters
+    ----------
+    path : str or path-like
+    part_bytes : int
+        About how many bytes of the file are a part; 16 MB by default.
+
+    Raises
+    ------
+    MissingFile, NotWritable, InvalidFile
+        On reading: the file is absent, may not be read, or is no CSV file.
+
+    Notes
+    -----
+    A column of which nothing is there has numbers; two columns of one name are told apart by a number after it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "a.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write('x,name\\n1,"a, b"\\n,c\\n')
+    >>> CSVTable(path).read(0).to_pydict()
+    {'x': [1, None], 'name': ['a, b', 'c']}
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, part_bytes: int = PART_BYTES) -> None:
+        super().__init__(path)
+        self.part_bytes = part_bytes
+        self._cuts: list[int] = []
+
+    def _describe(self) -> TableInfo:
+        import pyarrow as pa
+
+        with reading(self.path, _WHAT, ValueError):
+            size = os.path.getsize(self.path)
+            names, begin = _header(self.path)
+            self._cuts = [begin, *_line_ends(self.path, begin, size, self.part_bytes), size]
+            if self._cuts[-1] == self._cuts[-2] and len(self._cuts) > 2:
+                del self._cuts[-1]
+            rows, schema = [], pa.schema([(name, pa.null()) for name in names])
+            for part in range(len(self._cuts) - 1):
+                table = self._parsed(part, names, None)
+                rows.append(table.num_rows)
+                schema = _both(schema, table.schema)
+            fields = [(name, _sent_as(kind)) for name, kind in zip(names, schema.types, strict=True)]
+            return TableInfo(pa.schema(fields), tuple(rows))
+
+    def _read(self, part: int, columns: Sequence[str] | None) -> pa.Table:
+        with reading(self.path, _WHAT, ValueError):
+            schema = self.info.schema
+            return self._parsed(part, schema.names, schema, columns)
+
+    def _parsed(
+        self, part: int, names: list[str], schema: pa.Schema | None, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        start, stop = self._cuts[part], self._cuts[part + 1]
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            text = file.read(stop - start)
+        if len(text) != stop - start:
+            raise InvalidFile(f"{self.path!r} is shorter than it was; ask for its metadata again")
+        if not text.strip():
+            empty = pa.schema([(name, pa.null()) for name in names]) if schema is None else schema
+            return empty.empty_table()
+        convert = pc.ConvertOptions(
+            column_types=schema, include_columns=None if columns is None else list(columns), strings_can_be_null=False
+        )
+        return pc.read_csv(
+            io.BytesIO(text),
+            read_options=pc.ReadOptions(column_names=names, block_size=max(_PIECE, len(text) + 1), use_threads=True),
+            parse_options=pc.ParseOptions(newlines_in_values=True),
+            convert_options=convert,
+        )
+
+
+def _header(path: str) -> tuple[list[str], int]:
+    """The names of the columns, and where the first row begins."""
+    import csv
+
+    with open(path, "rb") as file:
+        begun = file.read(3) == b"\xef\xbb\xbf"
+        file.seek(3 if begun else 0)
+        line = b""
+        while True:
+            more = file.readline()
+            line += more
+            if not more or (line.strip() and not line.count(_QUOTE) % 2):
+                break
+            if len(line) > _PIECE:
+                raise InvalidFile(f"{path!r} has a first line of more than {_PIECE} bytes, which is no header")
+        end = file.tell()
+    rows = list(csv.reader(io.StringIO(line.decode("utf-8"), newline=""), skipinitialspace=True))
+    row = next((row for row in rows if row), [])
+    if not row:
+        raise InvalidFile(f"{path!r} has no header")
+    names: list[str] = []
+    for name in row:
+        short, number = name, 0
+        while name in names:
+            number += 1
+            name = f"{short}.{number}"
+        names.append(name)
+    return names, end
+
+
+def _line_ends(path: str, begin: int, size: int, step: int) -> Iterator[int]:
+    """Where parts end: behind a line end that is in no quoted text."""
+    quoted, wanted, at = False, begin + step, begin
+    with open(path, "rb") as file:
+        file.seek(begin)
+        while wanted < size:
+            # What is before the wanted place matters for its quotes alone.
+            while at < wanted:
+                piece = file.read(min(_PIECE, wanted - at))
+                if not piece:
+                    return
+                at += len(piece)
+                quoted ^= bool(piece.count(_QUOTE) % 2)
+            while True:
+                line = file.readline()
+                if not line:
+                    return
+                at += len(line)
+                quoted ^= bool(line.count(_QUOTE) % 2)
+                if line.endswith(_LINE_END) and not quoted:
+                    break
+            if at >= size:
+                return
+            yield at
+            wanted = at + step
+
+
+def _both(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The types that hold the values of both."""
+    import pyarrow as pa
+
+    def kind(first: pa.DataType, second: pa.DataType) -> pa.DataType:
+        first, second = _plain(first), _plain(second)
+        if first == second or pa.types.is_null(second):
+            return first
+        if pa.types.is_null(first):
+            return second
+        numbers = {first, second} <= {pa.int64(), pa.float64()}
+        return pa.float64() if numbers else pa.string()
+
+    return pa.schema([(name, kind(one.field(i).type, other.field(i).type)) for i, name in enumerate(one.names)])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Numbers, truth values and nothing at all as they are; all else, times too, is text."""
+    import pyarrow as pa
+
+    known = pa.types.is_null(kind) or kind in (pa.int64(), pa.float64(), pa.bool_())
+    return kind if known else pa.string()
+
+
+def _sent_as(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.float64() if pa.types.is_null(kind) else _plain(kind)

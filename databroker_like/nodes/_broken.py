@@ -1,0 +1,50 @@
+"""A node that stands for something that cannot be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from databroker_like.nodes.memory import MapNode
+from databroker_like.structures import Spec
+
+__all__ = ["BROKEN", "BrokenNode"]
+
+#: What a node that cannot be read promises to be.
+BROKEN = Spec("broken")
+
+#: The folders of an absolute path, of this system or of Windows, or of a URL of a file.
+_FOLDERS = re.compile(r"(?:\bfile:/*|(?<![\w.:/~])/|\b[A-Za-z]:[\\/]+)(?:[^\s'\"/\\]+[\\/]+)+")
+_MOST_LETTERS = 2000
+
+
+class BrokenNode(MapNode):
+    """Something that cannot be read, shown as a container of nothing whose metadata says why.
+
+    What is beside it is served as if it were whole.
+
+    Parameters
+    ----------
+    text : str
+        What is wrong; of absolute paths in it the folders are left out.
+    metadata : mapping, optional
+        What else is said of it.
+    version : object, optional
+        What becomes another when it may have been mended.
+
+    Examples
+    --------
+    >>> node = BrokenNode("'/data/2026/a.h5' is empty", metadata={"sample": "silver"})
+    >>> node.metadata, node.count(), node.specs[0].name
+    ({'sample': 'silver', 'error': "'a.h5' is empty"}, 0, 'broken')
+    """
+
+    def __init__(self, text: str, *, metadata: Mapping[str, Any] | None = None, version: Any = None) -> None:
+        self.sentence = _FOLDERS.sub("", text)[:_MOST_LETTERS]
+        super().__init__({}, metadata={**(metadata or {}), "error": self.sentence}, specs=[BROKEN])
+        self._version = version
+
+    @property
+    def version(self) -> Any:
+        return self._version

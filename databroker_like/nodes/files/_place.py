@@ -1,0 +1,178 @@
+"""Where something lies inside of what is served, and how it is named to callers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from databroker_like.errors import DatabrokerError, InvalidFile, MissingFile
+from databroker_like.nodes._node import Node
+from databroker_like.nodes._sources import Asset
+from databroker_like.nodes.files._handles import OpenFiles
+
+__all__ = ["Place", "Served", "Stamp"]
+
+_logger = logging.getLogger("databroker_like.nodes.files")
+
+#: Time of change, size and number of a file.
+Stamp = tuple[int, int, int]
+
+#: How many nodes are remembered, so that a file is not looked into again for each request.
+_MOST_NODES = 4096
+#: More of what a library says is not told.
+_MOST_LETTERS = 500
+
+N = TypeVar("N", bound=Node)
+
+
+class Served:
+    """What all nodes of one served folder share.
+
+    Parameters
+    ----------
+    root : str
+        The folder.
+    most_open : int
+        How many files are kept open.
+    """
+
+    def __init__(self, root: str, most_open: int) -> None:
+        self.root = os.path.abspath(root)
+        self.real_root = os.path.realpath(root)
+        self.files = OpenFiles(most_open)
+        self._nodes: OrderedDict[object, tuple[object, Node]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_inside(self, path: str) -> bool:
+        """Whether a path, when its links are followed, leads to something in the folder."""
+        real = os.path.realpath(path)
+        return real == self.real_root or real.startswith(os.path.join(self.real_root, ""))
+
+    def remembered(self, key: object, stamp: object, make: Callable[[], N]) -> N:
+        """The node made before for this key, if nothing changed since; else a new one.
+
+        Parameters
+        ----------
+        key : hashable
+        stamp : hashable
+        make : callable
+
+        Returns
+        -------
+        Node
+        """
+        with self._lock:
+            known = self._nodes.get(key)
+            if known is not None and known[0] == stamp:
+                self._nodes.move_to_end(key)
+                return known[1]  # type: ignore[return-value]
+        node = make()
+        with self._lock:
+            self._nodes[key] = (stamp, node)
+            while len(self._nodes) > _MOST_NODES:
+                self._nodes.popitem(last=False)
+        return node
+
+    def without_folders(self, text: str) -> str:
+        """A text in which no path of the machine stands, of those that lead to what is served."""
+        for folder in {self.root, self.real_root}:
+            for written in {folder, repr(folder)[1:-1]}:
+                text = text.replace(written.rstrip("/\\") + os.sep, "").replace(written, "the folder")
+        return text[:_MOST_LETTERS]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A file or a folder in what is served.
+
+    Parameters
+    ----------
+    served : Served
+    name : str
+        The path in the folder, with ``/`` between its parts; empty for the folder itself.
+    """
+
+    served: Served
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Where it is on this machine."""
+        return os.path.join(self.served.root, *filter(None, self.name.split("/")))
+
+    def inside(self, name: str) -> Place:
+        """What has this name in it, if it is a folder."""
+        return Place(self.served, f"{self.name}/{name}" if self.name else name)
+
+    def beside(self, path: str) -> Place | None:
+        """What a path that was written in a file leads to; None when that is not served.
+
+        Parameters
+        ----------
+        path : str
+            Absolute, or counted from the folder of this file.
+
+        Returns
+        -------
+        Place or None
+        """
+        found = os.path.normpath(os.path.join(os.path.dirname(self.path), path))
+        for root in (self.served.root, self.served.real_root):
+            if found.startswith(os.path.join(root, "")) and self.served.is_inside(found):
+                return Place(self.served, os.path.relpath(found, root).replace(os.sep, "/"))
+        return None
+
+    def stamp(self) -> Stamp | None:
+        """What changes when the file does; None when there is none, or none that may be looked at."""
+        try:
+            found = os.stat(self.path)
+        except (OSError, ValueError):
+            return None
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)) or not self.served.is_inside(self.path):
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def asset(self, *, is_directory: bool = False, parameter: str = "data_uri", num: int | None = None) -> Asset:
+        """It as a part of a data source."""
+        return Asset(Path(self.path), self.name, is_directory, parameter, num)
+
+    @contextlib.contextmanager
+    def border(self, what: str) -> Iterator[None]:
+        """Whatever is raised while this is read becomes an error of ours that names no path of the machine.
+
+        Parameters
+        ----------
+        what : str
+            What it should be, with an article.
+
+        Raises
+        ------
+        DatabrokerError
+        """
+        try:
+            yield
+        except (MissingFile, FileNotFoundError) as error:
+            raise MissingFile(f"there is no {self.name!r} any more; list its folder again") from error
+        except DatabrokerError as error:
+            text = self.served.without_folders(str(error))
+            if text == str(error):
+                raise
+            raise type(error)(text) from error
+        except (MemoryError, RecursionError):
+            raise
+        # Decoders of a dozen libraries raise what they like for what is damaged.
+        except Exception as error:
+            _logger.info("%s cannot be read as %s", self.path, what, exc_info=error)
+            reason = self.served.without_folders(str(error).strip() or type(error).__name__)
+            raise InvalidFile(
+                f"{self.name!r} cannot be read as {what}: {reason}; was it cut short, is it still being written, or of "
+                "another format?"
+            ) from error

@@ -1,0 +1,200 @@
+"""Zarr stores, of version 2 and 3: groups as containers, arrays as arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from databroker_like.errors import DatabrokerError
+from databroker_like.files.zarr import ZarrArray
+from databroker_like.files.zarr import open_store as opened_store
+from databroker_like.nodes._broken import BrokenNode
+from databroker_like.nodes._node import Node
+from databroker_like.nodes._sources import DataSource
+from databroker_like.nodes.files._arrays import FileArray
+from databroker_like.nodes.files._attributes import attributes
+from databroker_like.nodes.files._listed import ListedNode
+from databroker_like.nodes.files._place import Place
+from databroker_like.registry import require
+
+__all__ = ["ZarrGroup", "looks_like_zarr", "zarr_node", "zarr_stamp"]
+
+_WHAT = "a Zarr array or group"
+_MEDIA_TYPE = "application/x-zarr"
+_MARKS = ("zarr.json", ".zarray", ".zgroup")
+#: When a store has more files, whether one of them has changed is not known.
+_MOST_FILES = 5_000
+
+
+def looks_like_zarr(path: str) -> bool:
+    """Whether a folder is a Zarr store, whatever its name.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    bool
+    """
+    return any(os.path.isfile(os.path.join(path, mark)) for mark in _MARKS)
+
+
+def zarr_stamp(place: Place, inside: str = "") -> Any:
+    """What changes when any file of a store does; None when it has too many to tell.
+
+    Parameters
+    ----------
+    place : Place
+    inside : str
+        The path of an array or a group in it; all of it by default.
+
+    Returns
+    -------
+    tuple of int, or None
+    """
+    path = os.path.join(place.path, inside)
+    if not os.path.isdir(path):
+        return place.stamp()
+    newest = size = count = places = 0
+    waiting = [path]
+    while waiting:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                    continue
+                said = entry.stat()
+                newest, size, count = max(newest, said.st_mtime_ns), size + said.st_size, count + 1
+                # A file that takes the place of another with an older time is another all the same.
+                places = (places + said.st_ino * 1_000_003 ^ said.st_mtime_ns) & ((1 << 62) - 1)
+                if count > _MOST_FILES:
+                    return None
+    return (newest, size, count, places)
+
+
+def metadata_stamp(place: Place, inside: str) -> Any:
+    """What changes when the description of an array or a group does.
+
+    Parameters
+    ----------
+    place : Place
+    inside : str
+
+    Returns
+    -------
+    tuple
+    """
+    if not os.path.isdir(place.path):
+        return place.stamp()
+    here = place.inside(inside) if inside else place
+    return (here.stamp(), *(here.inside(mark).stamp() for mark in (*_MARKS, ".zattrs", ".zmetadata")))
+
+
+def zarr_node(place: Place, inside: str = "") -> Node:
+    """What is at a path in a store.
+
+    Parameters
+    ----------
+    place : Place
+    inside : str
+        The root by default.
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    DatabrokerError
+        When it cannot be read.
+    """
+    zarr = require("zarr", "read Zarr arrays")
+    with place.border(_WHAT), contextlib.closing(opened_store(zarr, place.path)) as store:
+        found = zarr.open(store=store, path=inside or None, mode="r", use_consolidated=False)
+        said = attributes(list(found.attrs), dict(found.attrs).__getitem__)
+        if isinstance(found, zarr.Group):
+            names = sorted({name for name, _ in found.members()})
+            return ZarrGroup(place, inside, names, said)
+        array = ZarrArray(place.path, inside)
+        array._known = array._describe(found)
+        dims = _dims(found, said)
+    return FileArray(
+        array,
+        place,
+        _WHAT,
+        version=lambda: zarr_stamp(place, inside),
+        source=_source(place, inside),
+        metadata=said,
+        dims=dims,
+    )
+
+
+def _dims(array: Any, said: dict[str, Any]) -> list[str] | None:
+    """The names of the axes: version 3 has a place for them, version 2 the habit of xarray."""
+    names = getattr(array.metadata, "dimension_names", None) or said.get("_ARRAY_DIMENSIONS")
+    if isinstance(names, list | tuple) and len(names) == array.ndim and all(isinstance(name, str) for name in names):
+        return list(names)
+    return None
+
+
+def _source(place: Place, inside: str) -> DataSource:
+    is_directory = os.path.isdir(place.path)
+    return DataSource(_MEDIA_TYPE, (place.asset(is_directory=is_directory),), {"dataset": inside} if inside else {})
+
+
+class ZarrGroup(ListedNode):
+    """A group in a Zarr store.
+
+    Parameters
+    ----------
+    place : Place
+    inside : str
+        Its path in the store.
+    names : list of str
+    metadata : mapping
+    """
+
+    def __init__(self, place: Place, inside: str, names: list[str], metadata: Mapping[str, Any]) -> None:
+        self._place = place
+        self._inside = inside
+        self._names = names
+        self._metadata = metadata
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._names)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self._metadata
+
+    @property
+    def version(self) -> Any:
+        return metadata_stamp(self._place, self._inside)
+
+    def data_source(self) -> DataSource:
+        return _source(self._place, self._inside)
+
+    @property
+    def is_told_whole(self) -> bool:
+        return True
+
+    def _all_keys(self) -> Sequence[str]:
+        return self._names
+
+    def _node(self, key: str) -> Node | None:
+        if key not in self._known:
+            return None
+        path, place = f"{self._inside}/{key}".strip("/"), self._place
+
+        def made() -> Node:
+            try:
+                return zarr_node(place, path)
+            except DatabrokerError as error:
+                return BrokenNode(str(error), version=metadata_stamp(place, path))
+
+        return place.served.remembered((place.name, path), metadata_stamp(place, path), made)
