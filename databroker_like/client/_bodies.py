@@ -80,7 +80,7 @@ def array_of(array: Any) -> Any:
         array = np.asarray(array)
     if array.dtype.kind == "T":
         # Text of any length, which has no form on the wire.
-        array = array.astype(str)
+        array = array.astype(f"U{max(1, int(np.strings.str_len(array).max(initial=0)))}")
     if array.dtype.hasobject:
         raise WrongType(
             "Python objects are not written as an array, for only a pickle could hold them: "

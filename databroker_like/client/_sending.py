@@ -247,8 +247,8 @@ def send(
 
 
 def _no_such_route(error: NotFound) -> bool:
-    # What starlette and FastAPI say of a path that they do not have; of a node that is missing, more is said.
-    return str(error).startswith(("Not Found", "the server does not say why"))
+    # What is said of a path that a server does not have; of a node that is missing, its name is said.
+    return str(error).startswith(("Not Found", "there is nothing at this URL", "the server does not say why"))
 
 
 def _takes_nothing(context: Context, error: Exception) -> NotWritable:
