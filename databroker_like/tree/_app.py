@@ -23,7 +23,7 @@ from databroker_like.tree._about import about
 from databroker_like.tree._asked import Asked, Params, Reply, segments_of
 from databroker_like.tree._openapi import described, described_in_words
 from databroker_like.tree._responses import begun, refusal, sent, unchanged
-from databroker_like.tree._routes import API, ROUTES, Answers
+from databroker_like.tree._routes import API, ROUTES, VIEWS, Answers
 from databroker_like.tree._tags import data_tag
 from databroker_like.tree._words import JSON, from_json, to_json
 
@@ -67,6 +67,9 @@ def build_app(
         endpoint, methods = service.endpoint(name, answers), list(answers.methods)
         routes.append(Route(f"{API}/{name}/{{path:path}}", endpoint, methods=methods))
         routes.append(Route(f"{API}/{name}", endpoint, methods=methods))
+    for prefix, answers in VIEWS.items():
+        endpoint, methods = service.endpoint(prefix, answers, ""), list(answers.methods)
+        routes.append(Route(f"{prefix}/{{path:path}}", endpoint, methods=methods))
     routes += [
         Route(API, service.about, methods=["GET"]),
         Route(f"{API}/", service.about, methods=["GET"]),
@@ -137,9 +140,9 @@ class _Service:
             detail = f"there is nothing at this URL; the routes are under {API}/, such as {API}/metadata/"
         return refusal(Problem(status, detail, headers))
 
-    def endpoint(self, name: str, answers: Answers) -> Callable[[Request], Any]:
+    def endpoint(self, name: str, answers: Answers, above: str = f"{API}/") -> Callable[[Request], Any]:
         """A route: who asks, what for, and what it is answered with, errors too."""
-        prefix, answer = f"{API}/{name}", answers.answer
+        prefix, answer = above + name, answers.answer
 
         def data(asked: Asked, known: Callable[[str | None], Response | None]) -> Reply | Response:
             """Data, which is not read for who has it."""

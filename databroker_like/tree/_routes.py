@@ -10,6 +10,7 @@ from databroker_like.tree import _data_routes as data
 from databroker_like.tree import _deep as deep
 from databroker_like.tree import _revisions as revisions
 from databroker_like.tree import _told_routes as tell
+from databroker_like.tree import _zarr_routes as zarr
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._container_formats import JSON_SEQ
 from databroker_like.tree._envelopes import DEPTH, FIELDS
@@ -18,7 +19,7 @@ from databroker_like.tree._pages import PAGES
 from databroker_like.tree._parameters import Parameter, choice, text, whole
 from databroker_like.tree._told_routes import FORMAT, TELLING
 
-__all__ = ["API", "ROUTES", "Answers"]
+__all__ = ["API", "ROUTES", "VIEWS", "Answers"]
 
 #: Under which path the routes are.
 API = "/api/v1"
@@ -114,4 +115,10 @@ ROUTES: Mapping[str, Answers] = {
     "asset/bytes": Answers(
         assets.octets, "A file of which a node is read.", (assets.ID, assets.RELATIVE_PATH), sends=(assets.OCTETS,)
     ),
+}
+
+#: Path outside the API -> what is answered under it.
+VIEWS: Mapping[str, Answers] = {
+    "/zarr/v2": Answers(zarr.zarr_v2, "The tree as a store of zarr, in its second format."),
+    "/zarr/v3": Answers(zarr.zarr_v3, "The tree as a store of zarr, in its third format."),
 }
