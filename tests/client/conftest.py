@@ -11,8 +11,8 @@ import pytest
 import stamina
 
 from databroker_like.client import Context, from_context
-from tests.client.recording_server import RecordingServer
 from databroker_like.tree import build_app
+from tests.client.recording_server import RecordingServer
 from tests.client.small_server import SmallServer
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from databroker_like import errors
 from databroker_like.client import Context, from_context
-from databroker_like.client._sending import as_key, as_json, as_wire
+from databroker_like.client._sending import as_json, as_key, as_wire
 from databroker_like.nodes import ArrayData, MapNode, TableData
 from databroker_like.structures import ArrayStructure, Spec
 from databroker_like.tree import build_app

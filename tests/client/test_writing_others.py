@@ -135,7 +135,7 @@ def test_rows_are_added_and_written_anew(writable: Any, recording: RecordingServ
     assert made.shape == (3, None)
     with pytest.raises(errors.Invalid, match="2 rows do not fit"):
         made.write([[1], [2]])
-    with pytest.raises(errors.Invalid, match="2 axes|3 axes"):
+    with pytest.raises(errors.Invalid, match=r"2 axes|3 axes"):
         made.patch([[[1]]], 3, extend=True)
     made.write_block([[1, 2]], 1, persist=False)
     assert recording.changes[-1].query == {"block": "1", "persist": "false"}
@@ -151,7 +151,7 @@ def test_rows_are_not_added_twice(writable: Any, recording: RecordingServer) -> 
 
 @pytest.mark.parametrize("rows", [["ab"], [{"x": 1}], [[1, None]], [1, 2], [["a"], []], [[math.nan, {}]]])
 def test_what_has_no_rows_of_numbers_is_refused(writable: Any, recording: RecordingServer, rows: Any) -> None:
-    with pytest.raises(errors.Invalid, match="write_awkward|no array of it"):
+    with pytest.raises(errors.Invalid, match=r"write_awkward|no array of it"):
         writable.write_ragged(rows)
     assert recording.changes == []
     with pytest.raises(errors.NotOffered):
