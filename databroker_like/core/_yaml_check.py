@@ -13,7 +13,7 @@ from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import DatabrokerError, InvalidCatalog, listed, nearest
 from databroker_like.queries import parse as parse_query
 
-__all__ = ["check_catalog", "driver_class"]
+__all__ = ["check_catalog", "driver_class", "faulty_sources"]
 
 _TOP = ("sources", "metadata", "name", "description", "plugins", "version")
 _SOURCE = (
@@ -62,6 +62,42 @@ def check_catalog(text: str, path: str, *, alone: bool = True) -> None:
     _Check(path, alone).run(text)
 
 
+def faulty_sources(text: str, path: str, *, alone: bool = True) -> dict[str, str]:
+    """The sources of a catalog file that have mistakes, where the rest of it can be used without them.
+
+    Parameters
+    ----------
+    text, path, alone
+        As of `check_catalog`.
+
+    Returns
+    -------
+    dict of str to str
+        Name of a source -> its mistakes, each with its line.
+
+    Raises
+    ------
+    InvalidCatalog
+        When there are mistakes outside of sources.
+
+    Examples
+    --------
+    >>> text = "sources: {good: {driver: csv, args: {urlpath: a.csv}}, bad: {args: {}}}"
+    >>> faulty_sources(text, "lab.yml")
+    {'bad': "line 1: source 'bad' needs a 'driver', such as 'bluesky-jsonl-catalog'"}
+    """
+    check = _Check(path, alone)
+    try:
+        check.run(text)
+    except InvalidCatalog:
+        if len(check.problems) > sum(map(len, check.of_sources.values())) or not check.of_sources:
+            raise
+    return {
+        name: "; ".join(f"line {line}: {message}" for line, message in problems)
+        for name, problems in check.of_sources.items()
+    }
+
+
 def driver_class(driver: str) -> type | None:
     """The class a driver name or dotted path stands for, or None when intake knows none.
 
@@ -92,6 +128,7 @@ class _Check:
     alone: bool
     problems: list[tuple[int, str]] = field(default_factory=list)
     shared: set[str] = field(default_factory=set)
+    of_sources: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def wrong(self, node: Any, message: str) -> None:
         self.problems.append((node.start_mark.line + 1, message))
@@ -182,7 +219,10 @@ class _Check:
         sources = entries["sources"][1]
         if self._is(sources, "mapping", "'sources'", "from the name of each source to what it is"):
             for name, (key, source) in _members(sources).items():
+                before = len(self.problems)
                 self._source(name, key, source)
+                if len(self.problems) > before:
+                    self.of_sources[name] = self.problems[before:]
 
     def _is_version_2(self, entries: Mapping[str, tuple[Any, Any]], metadata: tuple[Any, Any] | None) -> bool:
         inner = _members(metadata[1]) if metadata is not None and metadata[1].id == "mapping" else {}

@@ -1,0 +1,102 @@
+"""The node that a source of a catalog becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from databroker_like.core import BlueskyEventStream, BlueskyRun
+from databroker_like.errors import Invalid
+from databroker_like.nodes._node import Node
+from databroker_like.nodes._read_sources import read_source
+from databroker_like.nodes.memory import ArrayData, MapNode, TableData, dataset_node
+from databroker_like.nodes.runs import RunNode, RunsNode
+from databroker_like.v2 import Broker
+
+__all__ = ["node_of_source", "node_of_value"]
+
+Doc = Mapping[str, Any]
+
+
+def node_of_source(source: Any, metadata: Doc) -> Node:
+    """A source that is no catalog of sources, as a node.
+
+    Parameters
+    ----------
+    source : intake.source.base.DataSource
+    metadata : mapping
+        What is said of it; a run has its own.
+
+    Returns
+    -------
+    Node
+        Runs, a run, the streams of one; or what its data is.
+
+    Raises
+    ------
+    Invalid
+        When its data is nothing that a tree has.
+    """
+    if isinstance(source, Broker):
+        return RunsNode(source, metadata=metadata)
+    if isinstance(source, BlueskyRun):
+        return RunNode(source._header)
+    if isinstance(source, BlueskyEventStream):
+        return dataset_node(source.to_dask(), metadata=metadata)
+    return node_of_value(read_source(source), metadata)
+
+
+def node_of_value(value: Any, metadata: Doc) -> Node:
+    """Some data, as a node.
+
+    Parameters
+    ----------
+    value : object
+        A DataFrame of pandas or dask, or a table of Arrow; an array; a Dataset or a DataArray; a document, or a list of
+        documents, numbers or texts.
+    metadata : mapping
+        What is said of it.
+
+    Returns
+    -------
+    Node
+        A list of documents is a table; so is a list of texts, with the column ``text``. A document is a container
+        of nothing whose metadata it is.
+
+    Raises
+    ------
+    Invalid
+        When it is something else.
+
+    Examples
+    --------
+    >>> node_of_value(["a", "b"], {}).read().to_pydict(), node_of_value({"a": 1}, {}).metadata
+    ({'text': ['a', 'b']}, {'a': 1})
+    """
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import xarray as xr
+
+    if isinstance(value, xr.Dataset):
+        return dataset_node(value, metadata=metadata)
+    if isinstance(value, xr.DataArray):
+        said = {**metadata, "attrs": dict(value.attrs)}
+        return ArrayData(value.data, metadata=said, dims=list(map(str, value.dims)))
+    if type(value).__module__.startswith("dask.dataframe"):
+        value = value.compute()
+    if isinstance(value, pd.DataFrame | pa.Table):
+        return TableData(value, metadata=metadata)
+    if isinstance(value, str):
+        value = value.splitlines()
+    if isinstance(value, Mapping):
+        return MapNode({}, metadata={**metadata, **value})
+    if isinstance(value, list | tuple):
+        if value and all(isinstance(one, Mapping) for one in value):
+            return TableData(pa.Table.from_pylist([dict(one) for one in value]), metadata=metadata)
+        if all(isinstance(one, str) for one in value):
+            return TableData(pa.table({"text": pa.array(value, pa.string())}), metadata=metadata)
+        value = np.asarray(value)
+    if hasattr(value, "shape") and hasattr(value, "dtype") and value.dtype != object:
+        return ArrayData(value, metadata=metadata)
+    raise Invalid(f"{type(value).__name__} is neither a table, an array, a document nor a list of documents or texts")

@@ -1,0 +1,312 @@
+"""A catalog of sources, such as a YAML file, as a container: each source a node, opened when it is first asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from intake.catalog import Catalog
+
+from databroker_like.errors import DatabrokerError
+from databroker_like.nodes._asking import as_sorting
+from databroker_like.nodes._broken import BROKEN, BrokenNode
+from databroker_like.nodes._catalog_file import ServedFile
+from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
+from databroker_like.nodes._opened_sources import node_of_source
+from databroker_like.nodes._read_sources import stamp_of
+from databroker_like.nodes._remote_nodes import RemoteNode, remote_node
+from databroker_like.nodes.memory import MapNode
+from databroker_like.v2 import Broker
+
+__all__ = ["BROKEN", "BrokenNode", "CatalogNode"]
+
+_logger = logging.getLogger("databroker_like.nodes")
+
+#: For so many seconds a source that failed is not tried again, nor one that was well looked at.
+_FAILED_FOR, _WELL_FOR = 5.0, 1.0
+#: After so many seconds data that lies elsewhere is read anew.
+_REMOTE_FOR = 60.0
+
+
+class CatalogNode(ContainerNode):
+    """A catalog of intake as a container: the names of its sources are its keys, in its order.
+
+    A source that cannot be opened, or fails later, is a `BrokenNode`, and all others are there. What is changed in the
+    YAML file, and in the files that its sources read, shows.
+
+    Parameters
+    ----------
+    catalog : intake.catalog.Catalog
+    metadata : mapping, optional
+        What is said of it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a.csv").write_text("x,y\\n1,2\\n")
+    >>> _ = (folder / "lab.yml").write_text(
+    ...     "sources: {a: {driver: csv, args: {urlpath: '{{ CATALOG_DIR }}/a.csv'}}}"
+    ... )
+    >>> with CatalogNode.of_file(folder / "lab.yml") as tree:
+    ...     tree.get("a").read().to_pydict()
+    {'x': [1], 'y': [2]}
+    """
+
+    def __init__(self, catalog: Catalog, *, metadata: Mapping[str, Any] | None = None) -> None:
+        self._catalog = catalog
+        self._metadata = {} if metadata is None else metadata
+        self._lock = threading.RLock()
+        self._held: dict[str, _Held] = {}
+        self._problem = ""
+
+    @classmethod
+    def of_file(cls, path: str | os.PathLike[str]) -> CatalogNode:
+        """The catalog in a YAML file.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        CatalogNode
+            Also a context manager, which closes it.
+
+        Raises
+        ------
+        InvalidCatalog
+            When there is a mistake in the file that is not in one of its sources alone.
+        """
+        catalog = ServedFile(os.fspath(path))
+        said = {key: value for key, value in (catalog.metadata or {}).items() if key not in _OURS}
+        if catalog.description:
+            said["description"] = catalog.description
+        return cls(catalog, metadata=said)
+
+    def __enter__(self) -> CatalogNode:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release what is open."""
+        with self._lock:
+            for held in self._held.values():
+                held.close()
+            self._held.clear()
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What is said of it; and ``error``, when the file was changed and cannot be read any more."""
+        self._names()
+        return {**self._metadata, "error": self._problem} if self._problem else self._metadata
+
+    # -- nodes
+
+    def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
+        return islice(iter(self._names()), offset, None if limit is None else offset + limit)
+
+    def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
+        for name in self.keys(offset, limit):
+            node = self.get(name)
+            if node is not None:
+                yield name, node
+
+    def count(self) -> int:
+        return len(self._names())
+
+    def get(self, key: str) -> Node | None:
+        with self._lock:
+            if key not in self._names():
+                return None
+            faulty = self._faulty().get(key)
+            if faulty is not None:
+                return BrokenNode(faulty)
+            entry = self._catalog._entries[key]
+            held = self._held.get(key)
+            if held is None or held.entry is not entry:
+                if held is not None:
+                    held.close()
+                held = self._held[key] = _Held(self._catalog, key, entry)
+        return held.node()
+
+    def _names(self) -> Sequence[str]:
+        with self._lock:
+            try:
+                names = list(self._catalog)
+                self._problem = ""
+            except (DatabrokerError, OSError) as error:
+                # The file is being edited: what it said before goes on.
+                problem = str(BrokenNode(str(error)).metadata["error"])
+                if problem != self._problem:
+                    _logger.warning("the catalog as it was goes on: %s", error)
+                self._problem = problem
+                names = list(self._catalog._entries)
+            return list(self._catalog.order) if isinstance(self._catalog, ServedFile) else names
+
+    def _faulty(self) -> Mapping[str, str]:
+        return self._catalog.faulty if isinstance(self._catalog, ServedFile) else {}
+
+    # -- other views of the same
+
+    def search(self, query: Query) -> ContainerNode:
+        return self._listed().search(query)
+
+    def sorted(self, by: Sequence[tuple[str, int]]) -> ContainerNode:
+        sorting = as_sorting(by)
+        if sorting in (DEFAULT_SORTING, ()):
+            return self
+        return _Backwards(self) if sorting == (("", -1),) else self._listed().sorted(sorting)
+
+    @property
+    def sorting(self) -> Sorting:
+        return DEFAULT_SORTING
+
+    def _listed(self) -> MapNode:
+        return MapNode(_Nodes(self), metadata=self.metadata)
+
+
+class _Backwards(ContainerNode):
+    """A catalog from its end; clients that want its last source ask for it so, and nothing else is opened."""
+
+    def __init__(self, catalog: CatalogNode) -> None:
+        self._catalog = catalog
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self._catalog.metadata
+
+    def get(self, key: str) -> Node | None:
+        return self._catalog.get(key)
+
+    def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
+        names = reversed(list(self._catalog.keys()))
+        return islice(names, offset, None if limit is None else offset + limit)
+
+    def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
+        nodes = ((name, self.get(name)) for name in self.keys(offset, limit))
+        return ((name, node) for name, node in nodes if node is not None)
+
+    def count(self) -> int:
+        return self._catalog.count()
+
+    def search(self, query: Query) -> ContainerNode:
+        return self._catalog.search(query).sorted(self.sorting)
+
+    def sorted(self, by: Sequence[tuple[str, int]]) -> ContainerNode:
+        return self._catalog.sorted(by)
+
+    @property
+    def sorting(self) -> Sorting:
+        return (("", -1),)
+
+
+#: What intake puts into the metadata of a catalog, and what it reads there.
+_OURS = frozenset({"catalog_dir", "parameters", "version"})
+
+
+class _Nodes(Mapping[str, Node]):
+    """The nodes of a catalog by name, each opened when it is asked for."""
+
+    def __init__(self, catalog: CatalogNode) -> None:
+        self._catalog = catalog
+
+    def __getitem__(self, key: str) -> Node:
+        node = self._catalog.get(key)
+        if node is None:
+            raise KeyError(key)
+        return node
+
+    def __iter__(self) -> Iterator[str]:
+        return self._catalog.keys()
+
+    def __len__(self) -> int:
+        return self._catalog.count()
+
+
+class _Held:
+    """A source, and the node that it was opened as, as long as that is what it has."""
+
+    def __init__(self, catalog: Catalog, name: str, entry: Any) -> None:
+        self.entry = entry
+        self._catalog, self._name = catalog, name
+        self._source: Any = None
+        self._node: Node | None = None
+        self._stamp: Any = None
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def node(self) -> Node:
+        """The node as it is now; a broken one when it fails."""
+        with self._lock:
+            now = time.monotonic()
+            if self._node is None or now >= self._until:
+                self._node, self._until = self._current(now)
+            return self._node
+
+    def _current(self, now: float) -> tuple[Node, float]:
+        said = _said_of(self.entry)
+        try:
+            node = self._opened(said, now)
+            node.structure()
+        # Whatever a driver of somebody else's raises, all the other sources are served.
+        except Exception as error:  # noqa: BLE001
+            known = isinstance(self._node, BrokenNode)
+            if not known:
+                _logger.warning("source %r fails: %s: %s", self._name, type(error).__name__, error)
+            self._stamp = None
+            text = str(error) if isinstance(error, DatabrokerError) else f"{type(error).__name__}: {error}"
+            return BrokenNode(text, metadata=said), now + _FAILED_FOR
+        return node, now + _WELL_FOR
+
+    def _opened(self, said: Mapping[str, Any], now: float) -> Node:
+        if self._source is None:
+            if _is_tiled(self.entry):
+                arguments = self.entry._create_open_args({})[1]
+                self._source = remote_node(arguments["server"], arguments.get("path"))
+            else:
+                self._source = self._catalog._get_entry(self._name)
+        source = self._source
+        if isinstance(source, Node):
+            return source
+        if isinstance(source, Catalog) and not isinstance(source, Broker):
+            stamp: Any = "once"
+        else:
+            stamp = "once" if _is_current(source) else stamp_of(source) or int(now // _REMOTE_FOR)
+        if isinstance(self._node, BrokenNode) or self._node is None or stamp != self._stamp:
+            self._stamp = stamp
+            if isinstance(source, Catalog) and not _is_current(source):
+                return CatalogNode(source, metadata=said)
+            return node_of_source(source, said)
+        return self._node
+
+    def close(self) -> None:
+        """Release what is open."""
+        if isinstance(self._node, CatalogNode):
+            self._node.close()
+        elif isinstance(self._source, Broker | RemoteNode):
+            self._source.close()
+
+
+def _is_current(source: Any) -> bool:
+    """Whether a source always answers as it is now: runs do."""
+    return str(getattr(source, "container", "")).startswith("bluesky") or isinstance(source, Broker)
+
+
+def _is_tiled(entry: Any) -> bool:
+    return [getattr(plugin, "name", "") for plugin in getattr(entry, "_plugin", None) or ()] == ["tiled_cat"]
+
+
+def _said_of(entry: Any) -> dict[str, Any]:
+    """The metadata and the description that the author of the catalog gave."""
+    said = {key: value for key, value in (getattr(entry, "_metadata", None) or {}).items() if key not in _OURS}
+    description = getattr(entry, "_description", None) or getattr(entry, "description", None)
+    return {**said, "description": description} if description else said

@@ -1,0 +1,55 @@
+"""What lies at a path is a tree: a store, a catalog file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from databroker_like.doors import open_app, open_root
+from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
+from databroker_like.errors import Invalid, MissingFile, NotWritable
+from databroker_like.nodes import MapNode
+from databroker_like.nodes.catalogs import CatalogNode
+from databroker_like.nodes.runs import RunsNode
+
+
+def _store(folder: Path) -> Path:
+    catalog = BlueskyEmbeddedCatalog(folder)
+    catalog.insert("start", {"uid": "one", "time": 1.0})
+    catalog.close()
+    return folder
+
+
+def test_a_folder_with_a_database_is_a_catalog_of_runs_that_nothing_is_written_to(tmp_path: Path) -> None:
+    with open_root(_store(tmp_path / "store")) as root:
+        assert isinstance(root, RunsNode)
+        assert list(root.keys()) == ["one"]
+        with pytest.raises(NotWritable):
+            root._catalog.insert("start", {"uid": "two", "time": 2.0})
+
+
+def test_a_yaml_file_is_a_catalog_of_sources(tmp_path: Path) -> None:
+    _store(tmp_path / "store")
+    for suffix in ("yml", "yaml"):
+        file = tmp_path / f"lab.{suffix}"
+        file.write_text('sources: {runs: {driver: bluesky-embedded-catalog, args: {path: "{{ CATALOG_DIR }}/store"}}}')
+        with open_root(str(file)) as root:
+            assert isinstance(root, CatalogNode)
+            runs = root.get("runs")
+            assert isinstance(runs, RunsNode)
+            assert list(runs.keys()) == ["one"]
+
+
+def test_what_is_none_of_them_is_refused(tmp_path: Path) -> None:
+    _store(tmp_path / "store")
+    with pytest.raises(MissingFile, match="'store'"), open_root(tmp_path / "stor"):
+        pass
+    file = tmp_path / "notes.txt"
+    file.write_text("nothing")
+    with pytest.raises(Invalid, match=r"\.yml"), open_root(file):
+        pass
+
+
+def test_the_application_is_that_of_a_tree() -> None:
+    assert open_app(MapNode({}), public=True).routes
