@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.errors import InvalidFile
 from databroker_like.files._array import ArrayInfo
 from databroker_like.files._one_file import OneFile
+from databroker_like.files._raw import read_elements
 from databroker_like.files._select import Box, slices
 from databroker_like.files._sequence import FileNames, FileSequence
 from databroker_like.files._translate import reading
@@ -27,7 +28,7 @@ _WHAT = "a TIFF file"
 
 
 #: What tifffile and imagecodecs raise for a damaged file has no common base besides these.
-_TROUBLES = (ValueError, RuntimeError, IndexError, KeyError, struct.error, zlib.error)
+_TROUBLES = (EOFError, ValueError, RuntimeError, IndexError, KeyError, struct.error, zlib.error)
 
 
 class TIFFArray(OneFile):
@@ -80,9 +81,13 @@ class TIFFArray(OneFile):
                     for i, page in wanted:
                         out[i, ...] = _page(series, page, count)[rest]
                 continue
-            frames = _mapped(self.path, series, count)
-            for i, page in wanted:
-                out[i, ...] = frames[page][rest]
+            # Uncompressed and in one piece: only the elements that are wanted are read.
+            dtype, shape = _raw_type(series), (count, *_frame_shape(series))
+            with open(self.path, "rb", buffering=0) as file:
+                for i, page in wanted:
+                    read_elements(
+                        file, series.dataoffset, dtype, shape, out[i : i + 1], (range(page, page + 1), *box[1:])
+                    )
 
     @contextlib.contextmanager
     def _decoding(self) -> Iterator[None]:
@@ -119,12 +124,11 @@ def _count(series: Any) -> int:
     return math.prod(series.shape[: len(series.shape) - _frame_axes(series)])
 
 
-def _mapped(path: str, series: Any, count: int) -> np.ndarray:
-    """The frames of a series that lies uncompressed in one piece, without reading them."""
+def _raw_type(series: Any) -> np.dtype:
+    """The type of the elements as they lie in the file."""
     import numpy as np
 
-    dtype = np.dtype(series.parent.byteorder + series.dtype.char)
-    return np.memmap(path, dtype, "r", series.dataoffset, (count, *_frame_shape(series)))
+    return np.dtype(series.parent.byteorder + series.dtype.char)
 
 
 def _page(series: Any, page: int, count: int) -> np.ndarray:
