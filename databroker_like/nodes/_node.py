@@ -194,8 +194,7 @@ class ContainerNode(Node):
             count as None.
         """
         tally = Tally(key)
-        for _, node in self.items():
-            tally.add(node.metadata)
+        tally.add_all(node.metadata for _, node in self.items())
         return tally.counts()
 
     def distinct_families(self) -> list[tuple[StructureFamily, int]]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid, WrongType
 from databroker_like.nodes._arrays import ArrayNode, SparseNode
-from databroker_like.nodes._asking import Asked, as_sorting, in_order_of, matcher, ranks
+from databroker_like.nodes._asking import Selector, as_sorting, positions, selector
 from databroker_like.nodes._awkward_data import AwkwardData
 from databroker_like.nodes._described import Described, Doc
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
 from databroker_like.nodes._ragged_data import RaggedData
 from databroker_like.nodes._tables import TableNode
+from databroker_like.queries import Tally
 from databroker_like.slices import Slices, expand, sliced_shape
 from databroker_like.structures import (
     ArrayStructure,
@@ -33,6 +34,7 @@ __all__ = ["ArrayData", "AwkwardData", "MapNode", "RaggedData", "SparseData", "T
 
 #: A part of a table has no more bytes, unless one row has.
 _PARTITION_BYTES = 64 << 20
+_DATASET = "xarray_dataset"
 
 
 class MapNode(Described, ContainerNode):
@@ -56,31 +58,75 @@ class MapNode(Described, ContainerNode):
     def __init__(self, nodes: Mapping[str, Node], *, metadata: Doc | None = None, specs: Iterable[Spec] = ()) -> None:
         super().__init__(metadata, specs)
         self._nodes = nodes
-        self._tests: tuple[Asked, ...] = ()
+        self._selectors: tuple[Selector, ...] = ()
         self._sorting: Sorting = DEFAULT_SORTING
+
+    @property
+    def at_hand(self) -> bool:
+        # What another mapping does to give a node is not known, nor what a subclass does to tell of itself.
+        return type(self) is MapNode and type(self._nodes) is dict
+
+    @property
+    def is_told_whole(self) -> bool:
+        return any(spec.name == _DATASET for spec in self._specs)
 
     def get(self, key: str) -> Node | None:
         node = self._nodes.get(key)
-        return node if node is not None and all(test(key, node) for test in self._tests) else None
+        return node if node is not None and all(all(select([key], [node])) for select in self._selectors) else None
 
     def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
-        found: Iterable[tuple[str, Node]] = self._matching()
-        if self._sorting != DEFAULT_SORTING:
-            found = in_order_of(self._sorting, ((pair, ranks(pair[1].metadata, self._sorting)) for pair in found))
-        return islice(iter(found), offset, None if limit is None else offset + limit)
+        keys, nodes = self._found()
+        stop = None if limit is None else offset + limit
+        if nodes is None:
+            return self._looked_at(keys[offset:stop])
+        return zip(keys[offset:stop], nodes[offset:stop], strict=True)
 
-    def _matching(self) -> Iterable[tuple[str, Node]]:
-        # A copy: it may grow meanwhile.
-        found: Iterable[tuple[str, Node]] = list(self._nodes.items())
-        for test in self._tests:
-            found = [pair for pair in found if test(*pair)]
-        return found
+    def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
+        return iter(self._found()[0][offset : None if limit is None else offset + limit])
 
     def count(self) -> int:
-        return sum(1 for _ in self._matching()) if self._tests else len(self._nodes)
+        return len(self._found()[0]) if self._selectors else len(self._nodes)
+
+    def page(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[str, Node]]]:
+        keys, nodes = self._found()
+        part = slice(offset, offset + limit)
+        found = self._looked_at(keys[part]) if nodes is None else zip(keys[part], nodes[part], strict=True)
+        return len(keys), list(found)
+
+    def _looked_at(self, keys: Iterable[str]) -> Iterator[tuple[str, Node]]:
+        for key in keys:
+            node = self._nodes.get(key)
+            if node is not None:
+                yield key, node
+
+    def _found(self) -> tuple[list[str], list[Node] | None]:
+        """The keys of what matches, in order, and the nodes where they were looked at.
+
+        There are no pairs here: of very many, who collects garbage would have to look at each.
+        """
+        # A copy: it may grow meanwhile.
+        keys = list(self._nodes)
+        if not self._selectors and self._sorting in (DEFAULT_SORTING, (("", -1),)):
+            return keys if self._sorting == DEFAULT_SORTING else keys[::-1], None
+        found = [self._nodes.get(key) for key in keys]
+        keys = [key for key, node in zip(keys, found, strict=True) if node is not None]
+        nodes = [node for node in found if node is not None]
+        for select in self._selectors:
+            chosen = list(select(keys, nodes))
+            keys, nodes = list(compress(keys, chosen)), list(compress(nodes, chosen))
+        if self._sorting != DEFAULT_SORTING:
+            order = positions(self._sorting, [node.metadata for node in nodes])
+            keys, nodes = [keys[at] for at in order], [nodes[at] for at in order]
+        return keys, nodes
+
+    def distinct(self, key: str) -> list[tuple[Any, int]]:
+        tally = Tally(key)
+        nodes = self._found()[1]
+        tally.add_all(node.metadata for node in (list(self._nodes.values()) if nodes is None else nodes))
+        return tally.counts()
 
     def search(self, query: Query) -> MapNode:
-        return self._changed(tests=(*self._tests, matcher(query)))
+        return self._changed(selectors=(*self._selectors, selector(query)))
 
     def sorted(self, by: Sequence[tuple[str, int]]) -> MapNode:
         return self._changed(sorting=as_sorting(by))
@@ -89,9 +135,9 @@ class MapNode(Described, ContainerNode):
     def sorting(self) -> Sorting:
         return self._sorting
 
-    def _changed(self, *, tests: tuple[Asked, ...] | None = None, sorting: Sorting | None = None) -> MapNode:
+    def _changed(self, *, selectors: tuple[Selector, ...] | None = None, sorting: Sorting | None = None) -> MapNode:
         other = MapNode(self._nodes, metadata=self._metadata, specs=self._specs)
-        other._tests = self._tests if tests is None else tests
+        other._selectors = self._selectors if selectors is None else selectors
         other._sorting = self._sorting if sorting is None else sorting
         return other
 
@@ -129,6 +175,10 @@ class ArrayData(Described, ArrayNode):
         super().__init__(metadata, specs)
         self._array = array
         self._structure = ArrayStructure.from_array(array, chunks=chunks, dims=dims)
+
+    @property
+    def at_hand(self) -> bool:
+        return type(self) is ArrayData
 
     def structure(self) -> ArrayStructure:
         return self._structure
@@ -181,6 +231,10 @@ class TableData(Described, TableNode):
         bytes_a_row = max(1, table.nbytes // max(1, rows))
         self._rows = max(1, _PARTITION_BYTES // bytes_a_row if partition_rows is None else partition_rows)
         self._structure = TableStructure.from_schema(table.schema, max(1, -(-rows // self._rows)))
+
+    @property
+    def at_hand(self) -> bool:
+        return type(self) is TableData
 
     def structure(self) -> TableStructure:
         return self._structure
@@ -310,4 +364,4 @@ def dataset_node(dataset: xr.Dataset, *, metadata: Doc | None = None, specs: Ite
             dims = [str(dim) for dim in variable.dims]
             arrays[str(name)] = ArrayData(variable.data, metadata=said, specs=[Spec(kind)], dims=dims)
     said = {**(metadata or {}), "attrs": dict(dataset.attrs)}
-    return MapNode(arrays, metadata=said, specs=[*specs, Spec("xarray_dataset")])
+    return MapNode(arrays, metadata=said, specs=[*specs, Spec(_DATASET)])

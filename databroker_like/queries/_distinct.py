@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from databroker_like.queries._values import MISSING, found_at, rank
 __all__ = ["Tally", "in_order"]
 
 Counts = list[tuple[Any, int]]
+
+#: Of these Python's own equality counts as a query would, but that True is not 1.
+_HASHED = frozenset({str, int, float, type(None)})
 
 
 class Tally:
@@ -57,6 +61,30 @@ class Tally:
         for ranked, value in seen.items():
             self._values.setdefault(ranked, value)
             self._counts[ranked] = self._counts.get(ranked, 0) + times
+
+    def add_all(self, docs: Iterable[Mapping[str, Any]]) -> None:
+        """Count many documents.
+
+        Parameters
+        ----------
+        docs : iterable of mapping
+        """
+        parts, plain = self._parts, []
+        for doc in docs:
+            value: Any = doc
+            for part in parts:
+                if type(value) is not dict:
+                    break
+                value = value.get(part)
+            else:
+                if type(value) in _HASHED:
+                    plain.append(value)
+                    continue
+            self.add(doc)
+        for value, count in Counter(plain).items():
+            ranked = rank(value)
+            self._values.setdefault(ranked, value)
+            self._counts[ranked] = self._counts.get(ranked, 0) + count
 
     def counts(self) -> Counts:
         """Pairs of value and number, the most frequent first, then by value."""

@@ -102,8 +102,11 @@ class Eq(_Valued):
         return values.equal_to(self.value)
 
     def _compile(self) -> Test:
-        if type(self.value) is str and self.key and "." not in self.key:
-            return _equal_string(self.key, self.value, super()._compile())
+        if self.key and "." not in self.key:
+            if type(self.value) is str:
+                return _equal_string(self.key, self.value, super()._compile())
+            if type(self.value) in (int, float) and self.value == self.value:
+                return _equal_number(self.key, self.value, super()._compile())
         return super()._compile()
 
 
@@ -116,6 +119,18 @@ def _equal_string(key: str, text: str, general: Test) -> Test:
         except (KeyError, TypeError):
             return False
         return found == text if type(found) is str else general(doc)
+
+    return test
+
+
+def _equal_number(key: str, number: float, general: Test) -> Test:
+    def test(doc: Any) -> bool:
+        try:
+            found = doc[key]
+        except (KeyError, TypeError):
+            return general(doc)
+        kind = type(found)
+        return found == number if kind is int or kind is float else general(doc)
 
     return test
 

@@ -90,6 +90,9 @@ def at_key(key: str, judge: Test, *, any_of_list: bool) -> Test:
 
 def _at_one_key(key: str, leaf: Test) -> Test:
     def test(doc: Any) -> bool:
+        if type(doc) is dict:
+            found = doc.get(key, MISSING)
+            return leaf(found if type(found) in _PLAIN else _plain(found))
         if isinstance(doc, Mapping):
             found = doc.get(key, MISSING)
             return leaf(found if type(found) in _PLAIN else _plain(found))

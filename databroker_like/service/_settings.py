@@ -23,6 +23,8 @@ class Settings:
         Of a request; 1 MB by default.
     most_items : int
         On a page of a listing; 300 by default.
+    most_keys : int
+        On a page of keys alone, which costs little; 2 000 by default.
     most_filters : int
         In a search; 32 by default.
     deepest : int
@@ -49,6 +51,7 @@ class Settings:
     most_reply_bytes: int = 300_000_000
     most_body_bytes: int = 1_000_000
     most_items: int = 300
+    most_keys: int = 2_000
     most_filters: int = 32
     deepest: int = 32
     most_nodes: int = 10_000

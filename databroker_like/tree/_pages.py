@@ -14,7 +14,13 @@ from databroker_like.tree._parameters import FARTHEST, whole
 __all__ = ["PAGES", "Page", "listing_links"]
 
 _OFFSET = whole("page[offset]", "How many come before the page.", 0, FARTHEST, 0)
-_LIMIT = whole("page[limit]", "How many are on the page at the most; a page is not longer than 300.", 0, FARTHEST, 100)
+_LIMIT = whole(
+    "page[limit]",
+    "How many are wanted on the page; what is more than the service puts on one is on the next. By default 100 nodes, "
+    "or as many keys as there may be.",
+    0,
+    FARTHEST,
+)
 _CURSOR = whole("page[cursor]", "Where the page begins, as the link to it says.", 0, FARTHEST)
 #: By which a page is asked for.
 PAGES = (_OFFSET, _LIMIT, _CURSOR)
@@ -33,12 +39,14 @@ class Page:
     limit: int
 
     @classmethod
-    def of(cls, asked: Asked) -> Page:
+    def of(cls, asked: Asked, *, keys: bool = False) -> Page:
         """As the parameters of `PAGES` say.
 
         Parameters
         ----------
         asked : Asked
+        keys : bool
+            Whether keys alone are on the page, of which there may be more; False by default.
 
         Returns
         -------
@@ -51,7 +59,9 @@ class Page:
             When one is no number.
         """
         params = asked.params
-        limit = min(params.number(_LIMIT.name, 100, 0, FARTHEST), asked.settings.most_items)
+        most = asked.settings.most_keys if keys else asked.settings.most_items
+        default = most if keys else min(100, most)
+        limit = min(params.number(_LIMIT.name, default, 0, FARTHEST), most)
         offset, cursor = params.number(_OFFSET.name, 0, 0, FARTHEST), params.whole(_CURSOR)
         if cursor is not None and params.one(_OFFSET.name) is not None:
             raise InvalidRequest("a page begins where 'page[offset]' says, or 'page[cursor]'; both are given")

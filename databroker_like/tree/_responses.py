@@ -20,6 +20,8 @@ __all__ = ["begun", "refusal", "sent", "unchanged"]
 
 _logger = logging.getLogger("databroker_like.service")
 
+Piece = bytes | memoryview
+
 #: How much is handed to the network at once.
 _PIECE = 1 << 20
 #: What is compressed in no time, and needs no other thread for it.
@@ -126,7 +128,7 @@ async def sent(request: Request, reply: Reply, settings: Settings, itemsize: int
     return StreamingResponse(_told(iterate_in_threadpool(content)), reply.status, headers)
 
 
-def _close(pieces: Iterator[bytes]) -> None:
+def _close(pieces: Iterator[Piece]) -> None:
     """End what will not be sent, and the files that it has open."""
     close = getattr(pieces, "close", None)
     if close is not None:
@@ -162,7 +164,7 @@ async def _pieces(content: memoryview) -> AsyncIterator[memoryview]:
         yield content[at : at + _PIECE]
 
 
-async def _told(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _told(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     """Pieces as they come; when one fails the answer breaks off, which the caller sees, and the log says why."""
     try:
         async for piece in pieces:

@@ -85,7 +85,8 @@ def search(asked: Asked) -> Reply:
     Reply
     """
     params = asked.params
-    how, page = Told.of(params), Page.of(asked)
+    how = Told.of(params)
+    page = Page.of(asked, keys=how.fields is not None and not how.fields)
     container: ContainerNode = narrowed(asked.node_of(ContainerNode), params, asked.settings)
     data: list[Any] = []
     if how.fields == frozenset({"count"}):

@@ -27,6 +27,9 @@ from databroker_like.nodes import (
     dataset_node,
     find,
 )
+from databroker_like.nodes._asking import in_order_of, ranks
+from databroker_like.queries import Tally
+from databroker_like.queries._values import rank
 from databroker_like.structures import Spec, StructureFamily
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)
@@ -377,3 +380,50 @@ def test_a_dataset_is_a_container_of_arrays() -> None:
         ("t", "x"),
     )
     assert time.specs == (Spec("xarray_coord"),)
+
+
+def test_only_a_plain_mapping_in_memory_is_at_hand():
+    class Late(dict):
+        """Looks somewhere when it is asked."""
+
+    class Other(MapNode):
+        """Tells of itself in a way of its own."""
+
+    assert MapNode({"a": ArrayData(np.arange(2))}).at_hand
+    assert ArrayData(np.arange(2)).at_hand
+    assert not MapNode(Late()).at_hand
+    assert not Other({}).at_hand
+
+
+def test_what_is_taken_out_of_a_mapping_while_it_is_listed_is_left_out():
+    class Shrinking(dict):
+        def get(self, key, default=None):
+            return None if key == "b" else super().get(key, default)
+
+    tree = MapNode(Shrinking({key: MapNode({}, metadata={"n": n}) for n, key in enumerate("abc")}))
+    assert [key for key, _ in tree.items()] == ["a", "c"]
+    assert [key for key, _ in tree.page(0, 3)[1]] == ["a", "c"]
+    assert list(tree.sorted([("n", -1)]).keys()) == ["c", "a"]
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(),
+    st.text(max_size=2),
+    st.lists(st.integers(0, 2), max_size=2),
+)
+
+
+@given(documents=st.lists(st.fixed_dictionaries({}, optional={"a": VALUES, "b": VALUES}), max_size=8))
+def test_the_order_and_the_different_values_are_those_of_each_document_by_itself(documents):
+    tree = MapNode({str(at): MapNode({}, metadata=document) for at, document in enumerate(documents)})
+    for by in ((("a", 1),), (("b", -1), ("a", 1), ("", -1))):
+        wanted = in_order_of(by, ((str(at), ranks(document, by)) for at, document in enumerate(documents)))
+        assert list(tree.sorted(by).keys()) == wanted
+    tally = Tally("a")
+    for document in documents:
+        tally.add(document)
+    counted = [(rank(value), count) for value, count in tally.counts()]
+    assert [(rank(value), count) for value, count in tree.distinct("a")] == counted

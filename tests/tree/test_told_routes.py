@@ -210,8 +210,23 @@ def test_the_next_page_is_of_the_same_search():
 
 
 def test_a_page_longer_than_pages_are_is_one_of_several():
-    client = caller(numbered(7), settings=Settings(most_items=3))
-    assert [len(page) for page in pages(client, {"page[limit]": 1000, "fields": ""})] == [3, 3, 1]
+    client = caller(numbered(7), settings=Settings(most_items=3, most_keys=5))
+    assert [len(page) for page in pages(client, {"page[limit]": 1000})] == [3, 3, 1]
+    assert [len(page) for page in pages(client, {})] == [3, 3, 1]
+
+
+def test_a_page_of_keys_alone_is_as_long_as_such_pages_are_unless_less_is_asked_for():
+    client = caller(numbered(7), settings=Settings(most_items=3, most_keys=5))
+    assert [len(page) for page in pages(client, {"fields": ""})] == [5, 2]
+    assert [len(page) for page in pages(client, {"fields": "", "page[limit]": 4})] == [4, 3]
+    assert [len(page) for page in pages(client, {"fields": "", "page[limit]": 1000})] == [5, 2]
+
+
+def test_a_page_is_found_again_by_what_its_link_says():
+    client = caller(numbered(7))
+    for params in ({"page[offset]": 3}, {"page[cursor]": 3}):
+        body = client.get("/api/v1/search/", params={**params, "page[limit]": 2}).json()
+        assert [one["id"] for one in body["data"]] == ["k3", "k4"]
 
 
 def test_beyond_the_end_is_an_empty_page(ask):
