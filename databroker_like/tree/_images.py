@@ -59,9 +59,11 @@ def _eight_bits(array: np.ndarray) -> np.ndarray:
     numbers = array.astype(np.float64)
     finite = np.isfinite(numbers)
     low, high = (numbers[finite].min(), numbers[finite].max()) if finite.any() else (0.0, 0.0)
-    # Halved, so that the distance of two finite numbers is finite.
-    width = high / 2 - low / 2
-    spread = np.zeros_like(numbers) if not width else (numbers / 2 - low / 2) / width
+    with np.errstate(all="ignore"):  # what is not finite stays so
+        if not np.isfinite(high - low):  # halves of two numbers are never too far from one another
+            numbers, low, high = numbers / 2, low / 2, high / 2
+        width = high - low
+        spread = (numbers - low) / width if width else np.zeros_like(numbers)
     return np.rint(np.clip(np.nan_to_num(spread, nan=0.0, posinf=1.0, neginf=0.0), 0, 1) * 255).astype(np.uint8)
 
 

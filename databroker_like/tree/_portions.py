@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from databroker_like.errors import Invalid, InvalidRequest, OutOfRange, TooLarge
@@ -16,6 +16,8 @@ from databroker_like.tree._media import Format
 __all__ = ["block_of", "bytes_of", "check_bytes", "check_shape", "columns_of", "sent", "slices_of", "texts_in"]
 
 _MOST_COLUMNS = 10_000
+#: What is no larger is sent in one piece.
+_GATHERED = 1 << 16
 #: In a header between quotes.
 _FILENAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+ ")
 
@@ -40,7 +42,26 @@ def sent(asked: Asked, form: Format, data: Any) -> Reply:
         if not filename or len(filename) > 200 or not _FILENAME.issuperset(filename):
             raise InvalidRequest("'filename' has letters of ASCII, digits, spaces and any of '._-+'")
         headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-    return Reply(form.write(data), form.sent_as, headers)
+    content = form.write(data)
+    return Reply(_gathered(content) if isinstance(content, Iterator) else content, form.sent_as, headers)
+
+
+def _gathered(pieces: Iterator[bytes | memoryview]) -> bytes | Iterator[bytes | memoryview]:
+    """Few bytes in one piece, which goes out at once and can be made smaller; many as they come."""
+    first, size = [], 0
+    for piece in pieces:
+        first.append(piece)
+        size += len(piece)
+        if size > _GATHERED:
+            return _again(first, pieces)
+    return b"".join(first)
+
+
+def _again(first: list[bytes | memoryview], rest: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    # Closed with it, which a chain would not be.
+    yield from first
+    first.clear()
+    yield from rest
 
 
 def slices_of(asked: Asked) -> Slices:

@@ -13,6 +13,12 @@ _PIECE = 1 << 20
 _IN_MEMORY = 4 << 20
 
 
+class _Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """Some who write ask a file for its name, which is to be a text."""
+
+    name = ""
+
+
 def spooled(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
     """The pieces of what is written into a file that is gone afterwards.
 
@@ -30,7 +36,7 @@ def spooled(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
     >>> list(spooled(lambda file: file.write(b"written")))
     [b'written']
     """
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+    with _Spool(max_size=_IN_MEMORY) as file:
         write(file)
         file.seek(0)
         while piece := file.read(_PIECE):

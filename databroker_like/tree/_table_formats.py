@@ -62,7 +62,8 @@ def arrow_array(array: np.ndarray, name: str) -> pa.Array:
     if array.ndim == 1 and array.dtype.kind in "mM":
         unit, count = np.datetime_data(array.dtype)
         if unit not in _ARROW_TIMES or count != 1:
-            array = array.astype(f"{array.dtype.kind}8[{'ns' if unit in ('ps', 'fs', 'as') else 's'}]")
+            nearest = unit if unit in _ARROW_TIMES else "ns" if unit in ("ps", "fs", "as") else "s"
+            array = array.astype(f"{array.dtype.kind}8[{nearest}]")
     try:
         return pa.array(array.astype(array.dtype.newbyteorder("="), copy=False))
     except pa.ArrowException as error:

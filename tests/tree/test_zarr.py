@@ -103,7 +103,7 @@ def types_that_zarr_may_change() -> Iterator[None]:
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("name", ARRAYS)
 def test_zarr_reads_the_array_that_is_there(url: str, name: str, version: int) -> None:
-    opened = zarr.open_array(store(url, f"v{version}/{name}"), mode="r", zarr_format=version)  # type: ignore[arg-type]
+    opened = zarr.open_array(store(url, f"v{version}/{name}"), mode="r", zarr_format=version)
     expected = ARRAYS[name].read()
     assert (opened.shape, opened.dtype.newbyteorder("=")) == (expected.shape, expected.dtype.newbyteorder("="))
     found = np.asarray(opened[...])
@@ -115,7 +115,7 @@ def test_zarr_reads_the_array_that_is_there(url: str, name: str, version: int) -
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_zarr_reads_parts_of_an_array(url: str, version: int) -> None:
-    grid = zarr.open_array(store(url, f"v{version}/grid"), mode="r", zarr_format=version)  # type: ignore[arg-type]
+    grid = zarr.open_array(store(url, f"v{version}/grid"), mode="r", zarr_format=version)
     assert grid.chunks == (3, 2)
     np.testing.assert_array_equal(grid[5:, 3:], GRID[5:, 3:])
     np.testing.assert_array_equal(grid[::2, 1], GRID[::2, 1])
@@ -124,18 +124,18 @@ def test_zarr_reads_parts_of_an_array(url: str, version: int) -> None:
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_containers_and_tables_are_groups(url: str, version: int) -> None:
-    opened = zarr.open_group(store(url, f"v{version}"), mode="r", zarr_format=version)  # type: ignore[arg-type]
+    opened = zarr.open_group(store(url, f"v{version}"), mode="r", zarr_format=version)
     assert opened.attrs.asdict() == {"title": "everything"}
-    np.testing.assert_array_equal(opened["inner/deep/one"][...], np.arange(3))  # type: ignore[index]
-    inner = zarr.open_group(store(url, f"v{version}/inner"), mode="r", zarr_format=version)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(opened["inner/deep/one"][...], np.arange(3))
+    inner = zarr.open_group(store(url, f"v{version}/inner"), mode="r", zarr_format=version)
     assert sorted(inner) == ["a b", "deep"]
-    np.testing.assert_array_equal(inner["a b"][...], np.arange(2))  # type: ignore[index]
-    table = zarr.open_group(store(url, f"v{version}/table"), mode="r", zarr_format=version)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(inner["a b"][...], np.arange(2))
+    table = zarr.open_group(store(url, f"v{version}/table"), mode="r", zarr_format=version)
     assert (sorted(table), table.attrs.asdict()) == (["name", "x"], {"level": 1})
-    assert table["x"][...].tolist() == [1, 2, 3]  # type: ignore[index,union-attr]
-    assert table["name"][...].tolist() == ["a", "b", "c"]  # type: ignore[index,union-attr]
-    many = zarr.open_group(store(url, f"v{version}/many"), mode="r", zarr_format=version)  # type: ignore[arg-type]
-    assert many["k5"][...].tolist() == [0, 1, 2, 3, 4]  # type: ignore[index,union-attr]
+    assert table["x"][...].tolist() == [1, 2, 3]
+    assert table["name"][...].tolist() == ["a", "b", "c"]
+    many = zarr.open_group(store(url, f"v{version}/many"), mode="r", zarr_format=version)
+    assert many["k5"][...].tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -147,7 +147,7 @@ def test_xarray_opens_a_dataset(url: str, version: int) -> None:
     assert opened["img"].attrs == {"units": "counts"}
     assert node is not None
     for name in ("img", "n", "t", "w", "x"):
-        np.testing.assert_array_equal(opened[name].values, node.get(name).read())  # type: ignore[union-attr]
+        np.testing.assert_array_equal(opened[name].values, node.get(name).read())
 
 
 def test_only_who_has_the_key_reads(url: str) -> None:
