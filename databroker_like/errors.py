@@ -10,6 +10,7 @@ code a service answers with, so that an error raised far away arrives here as th
     │   ├── NoSuchColumn
     │   ├── NoSuchDocument
     │   ├── NoSuchConfig    FileNotFoundError
+    │   ├── NoSuchProfile
     │   └── NoSuchHandler
     ├── OutOfRange          IndexError  400 OUT_OF_RANGE
     ├── Invalid             ValueError  400 INVALID_ARGUMENT
@@ -64,6 +65,7 @@ __all__ = [
     "NoSuchDocument",
     "NoSuchFormat",
     "NoSuchHandler",
+    "NoSuchProfile",
     "NoSuchRun",
     "NoSuchStream",
     "NotAuthenticated",
@@ -121,6 +123,10 @@ class NoSuchDocument(NotFound):
 
 class NoSuchConfig(FileNotFoundError, NotFound):
     """No configuration file, nor a catalog, has this name."""
+
+
+class NoSuchProfile(NotFound):
+    """No profile of a server has this name."""
 
 
 class NoSuchHandler(NotFound):

@@ -20,11 +20,13 @@ __all__ = ["EXTRAS", "NAMES", "entry_points", "import_path", "load", "require"]
 #: Our own names -> where they live. A test resolves every one of them.
 NAMES: Mapping[str, str] = MappingProxyType(
     {
+        "app_from_config": "databroker_like.direct:app_from_config",
         "client.dask": "databroker_like.client._families:dask_clients",
         "client.numpy": "databroker_like.client._families:numpy_clients",
         "cli.app": "databroker_like.cli._app:app",
         "cli.serve": "databroker_like.cli._serve:serve",
         "client.from_uri": "databroker_like.client.constructors:from_uri",
+        "client.remote_source": "databroker_like.client._remote_run:remote_source",
         "catalog": "databroker_like.core._yaml:builtin_catalog",
         "drivers.jsonl": "databroker_like.drivers.jsonl:BlueskyJSONLCatalog",
         "drivers.msgpack": "databroker_like.drivers.msgpack:BlueskyMsgpackCatalog",

@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from databroker_like.http._passing import Passing, asked_to_wait, attempts_and_s
 from databroker_like.http._status import detail_of, error_for, is_passing
 from databroker_like.http._urls import origin, parsed, without_secrets
 
-__all__ = ["Params", "Reply", "Session"]
+__all__ = ["Params", "Reply", "Session", "watched"]
 
 Params = Sequence[tuple[str, str | int]]
 T = TypeVar("T")
@@ -57,6 +58,29 @@ class Reply:
     content: bytes
     content_type: str
     url: str
+
+
+Watcher = Callable[[httpx.Request, httpx.Response | None], None]
+_watchers: list[Watcher] = []
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Have something called with each request and None, and again with its response, of all sessions.
+
+    Parameters
+    ----------
+    watcher : callable
+
+    Yields
+    ------
+    None
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
 
 
 @dataclass(frozen=True)
@@ -118,8 +142,6 @@ class Session:
         self.renew: Callable[[str | None], bool] | None = None
         self.auth = auth
         self.caching = None if cache is None else Caching(cache)
-        #: Called with each request and None, and again with its response.
-        self.observers: list[Callable[[httpx.Request, httpx.Response | None], None]] = []
         self.max_connections = max_connections
         self._heard = False
         self._away_until, self._away_told = 0.0, False
@@ -284,6 +306,11 @@ class Session:
             found = found.copy_with(scheme="https", port=self._own.port)
         return found
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether this server is spoken with by https."""
+        return self._own.scheme == "https"
+
     def is_own(self, url: httpx.URL) -> bool:
         """Whether a URL is on this server, to which alone credentials go."""
         return origin(url) == origin(self._own)
@@ -294,7 +321,7 @@ class Session:
         for _ in range(_MOST_REDIRECTS + 2):
             request = self._request(asked, url)
             own = self.is_own(url)
-            caching = self.caching if own and asked.method == "GET" and self.auth is None and not asked.secret else None
+            caching = self.caching if own and asked.method == "GET" and self.auth is None else None
             held = None if caching is None else caching.held(request)
             if held is not None and caching is not None:
                 if caching.is_fresh(held) or time.monotonic() < self._away_until:
@@ -345,7 +372,7 @@ class Session:
 
     def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
         start = time.monotonic()
-        for observe in self.observers:
+        for observe in tuple(_watchers):
             observe(request, None)
         response = self._client.send(request, stream=True, auth=auth, follow_redirects=False)
         self._heard, self._away_until, self._away_told = True, 0.0, False
@@ -354,7 +381,7 @@ class Session:
             _log.debug(
                 "%s %s -> %d in %.0f ms", request.method, without_secrets(request.url), response.status_code, took
             )
-        for observe in self.observers:
+        for observe in tuple(_watchers):
             observe(request, response)
         return response
 

@@ -89,7 +89,9 @@ def detail_of(content: bytes, content_type: str) -> str:
     except orjson.JSONDecodeError:
         return _cut(content.decode("utf-8", "replace"))
     if isinstance(found, dict):
-        found = found.get("detail", found.get("message", ""))
+        # The words of FastAPI and others, and those of OAuth 2.
+        oauth = ": ".join(str(found[name]) for name in ("error", "error_description") if found.get(name))
+        found = found.get("detail", found.get("message", oauth))
     if isinstance(found, list):
         found = "; ".join(map(_of_one, found))
     return _cut(found if isinstance(found, str) else orjson.dumps(found).decode())
