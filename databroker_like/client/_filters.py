@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from databroker_like import queries as q
@@ -15,6 +16,8 @@ __all__ = ["Condition", "filters_of", "parameters"]
 Condition = tuple[str, tuple[tuple[str, str], ...]]
 
 _Fields = dict[str, str]
+#: What is found in the same way by any search for words.
+_WORD = re.compile(r"\w+")
 
 
 def filters_of(query: Any) -> tuple[Condition, ...]:
@@ -23,7 +26,7 @@ def filters_of(query: Any) -> tuple[Condition, ...]:
     Parameters
     ----------
     query : object
-        Of `databroker_like.queries`.
+        Of `databroker_like.queries`, or a dictionary as MongoDB has it.
 
     Returns
     -------
@@ -38,9 +41,17 @@ def filters_of(query: Any) -> tuple[Condition, ...]:
     --------
     >>> filters_of(q.Key("color") == "red")
     (('eq', (('key', 'color'), ('value', '"red"'))),)
+    >>> filters_of({"n": {"$gt": 5}, "tags": {"$all": ["a", "b"]}}) == filters_of(
+    ...     (q.Key("n") > 5) & q.Contains("tags", "a") & q.Contains("tags", "b")
+    ... )
+    True
     """
-    if isinstance(query, q.And):
-        return tuple(condition for node in query.nodes for condition in filters_of(node))
+    if isinstance(query, Mapping):
+        # TimeRange, TextQuery and dictionaries mean what MongoDB means by them.
+        return tuple(condition for node in _meant(q.parse(query)) for condition in filters_of(node))
+    if isinstance(query, q.And | q.AllOf):
+        several = query.nodes if isinstance(query, q.And) else query.queries
+        return tuple(condition for node in several for condition in filters_of(node))
     if isinstance(query, q.Everything):
         return ()
     try:
@@ -51,6 +62,26 @@ def filters_of(query: Any) -> tuple[Condition, ...]:
             "which further narrows a search"
         ) from None
     return ((name, tuple(fields(query).items())),)
+
+
+def _meant(node: q.Node) -> Iterator[Any]:
+    """What MongoDB means by a condition as queries of the protocol; what has no equal there is left as it is."""
+    if isinstance(node, q.And):
+        for inner in node.nodes:
+            yield from _meant(inner)
+    elif isinstance(node, q.Text) and _WORD.fullmatch(node.text):
+        yield q.FullText(node.text)
+    elif isinstance(node, q.All) and node.values and not any(isinstance(value, q.Node) for value in node.values):
+        yield from (q.Contains(node.key, value) for value in node.values)
+    elif isinstance(node, q.ElemMatch) and isinstance(node.node, q.Eq) and node.of_values:
+        yield q.Contains(node.key, node.node.value)
+    elif isinstance(node, q.NotIn | q.Ne) or (isinstance(node, q.Eq) and node.value is None):
+        raise InvalidQuery(
+            f"{node.to_mongo()!r:.200} holds as well where there is no {node.key!r}, which the protocol cannot say; "
+            "databroker_like.queries has NotEq, NotIn and KeyPresent, which say what is meant"
+        )
+    else:
+        yield node
 
 
 def parameters(conditions: Sequence[Condition]) -> list[tuple[str, str]]:

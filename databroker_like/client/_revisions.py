@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from databroker_like.client._paging import LARGEST_PAGE, pages
 from databroker_like.client.context import Context
-from databroker_like.errors import OutOfRange, ServiceFailed, WrongType
+from databroker_like.errors import OutOfRange, WrongType
 
 __all__ = ["MetadataRevisions"]
-
-_LARGEST_PAGE = 300
 
 
 class MetadataRevisions:
@@ -60,18 +59,12 @@ class MetadataRevisions:
     def _from(self, start: int, stop: int | None) -> Iterator[dict[str, Any]]:
         """Those from one position to another, page by page."""
         wanted = None if stop is None else max(stop - start, 0)
-        limit = _LARGEST_PAGE if wanted is None else min(wanted, _LARGEST_PAGE)
+        limit = LARGEST_PAGE if wanted is None else min(wanted, LARGEST_PAGE)
         if not limit:
             return iter(())
         return islice(self._pages(start, limit), wanted)
 
     def _pages(self, start: int, limit: int) -> Iterator[dict[str, Any]]:
-        url: str | None = self._link
         asked: list[tuple[str, str | int]] = [("page[offset]", start), ("page[limit]", limit)]
-        while url is not None:
-            page = self._context.get_json(url, asked)
+        for page in pages(self._context, self._link, asked):
             yield from page["data"]
-            following = (page.get("links") or {}).get("next")
-            if following == url:
-                raise ServiceFailed(f"the page after {url} is that page again")
-            url, asked = following, []

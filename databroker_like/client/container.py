@@ -10,11 +10,13 @@ from itertools import islice
 from typing import IO, Any
 from urllib.parse import quote
 
+from databroker_like.client._deep import DeepSearchResults
 from databroker_like.client._filters import Condition, filters_of, parameters
+from databroker_like.client._paging import LARGEST_PAGE, pages
 from databroker_like.client._writing_nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
+from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
-from databroker_like.errors import Invalid, NotFound, ServiceFailed, WrongType
 from databroker_like.queries import KeyLookup
 
 __all__ = ["ASCENDING", "DESCENDING", "Container"]
@@ -30,10 +32,10 @@ class Direction(enum.IntEnum):
 #: Smallest first, and largest first: ``container.sort(("time", DESCENDING))``.
 ASCENDING, DESCENDING = Direction.ASCENDING, Direction.DESCENDING
 
-#: What a server of the protocol gives at once, at the most.
-_LARGEST_PAGE = 300
 #: For so many seconds the number of nodes is taken to be what it was: ``list(container)`` asks for it, too.
 _COUNTED_FOR = 1.0
+#: As many keys are offered to choose from.
+_MOST_COMPLETIONS = LARGEST_PAGE
 
 
 class Container(ContainerWriting, BaseClient, Mapping[str, Any]):
@@ -129,6 +131,10 @@ class Container(ContainerWriting, BaseClient, Mapping[str, Any]):
         child = self._child(found[0])
         return child["/".join(path[1:])] if len(path) > 1 else child
 
+    def _ipython_key_completions_(self) -> list[str]:
+        # What is offered after container[" and the tab key; a server may have millions.
+        return self.keys()[:_MOST_COMPLETIONS]
+
     # -- many nodes --------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[str]:
@@ -216,15 +222,9 @@ class Container(ContainerWriting, BaseClient, Mapping[str, Any]):
         if start:
             asked.append(("page[offset]", start))
         if page_size is not None or most is not None:
-            asked.append(("page[limit]", min(page_size or _LARGEST_PAGE, _LARGEST_PAGE if most is None else most)))
-        url: str | None = self._link("search")
-        while url is not None:
-            page = self._page(url, asked)
+            asked.append(("page[limit]", min(page_size or LARGEST_PAGE, LARGEST_PAGE if most is None else most)))
+        for page in pages(self.context, self._link("search"), asked):
             yield from page["data"]
-            following = (page.get("links") or {}).get("next")
-            if following == url:
-                raise ServiceFailed(f"the page after {url} is that page again")
-            url, asked = following, []
 
     def _contents(self) -> dict[str, Any] | None:
         """The nodes that were sent with this container, when they are what is to be listed."""
@@ -266,6 +266,42 @@ class Container(ContainerWriting, BaseClient, Mapping[str, Any]):
             When the protocol has no such query.
         """
         return self.new_variation(queries=(*self._queries, query))
+
+    def search_deep(self, *queries: Any, max_depth: int | None = None) -> DeepSearchResults:
+        """The nodes in this container, and in those in it, of which all of some queries hold; nothing is asked yet.
+
+        Parameters
+        ----------
+        *queries : query
+            One or more, of `databroker_like.queries`; beside those of this container itself.
+        max_depth : int, optional
+            How many levels are searched: 1 is what is in this container itself. As many as the server does, by default.
+
+        Returns
+        -------
+        DeepSearchResults
+            A mapping whose keys are tuples: ``results["raw", "scan 1"]``.
+
+        Raises
+        ------
+        Invalid
+            When there is no query.
+        InvalidQuery
+            When the protocol has no such query.
+        NotOffered
+            When the server has no such search.
+        """
+        if not queries and not self._conditions:
+            raise Invalid("search_deep(Key('color') == 'red') needs a query; list(container) is what is in it")
+        return DeepSearchResults(
+            self.context,
+            link=self._link("search_deep"),
+            path_parts=self.path_parts,
+            conditions=[*self._conditions, *(c for query in queries for c in filters_of(query))],
+            max_depth=max_depth,
+            opened=self._child,
+            include_data_sources=self._include_data_sources,
+        )
 
     def sort(self, *sorting: tuple[str, int]) -> Container:
         """The same container in another order; nothing is asked yet.

@@ -152,22 +152,40 @@ class _Cut:
         return f"<{type(self).__name__} [{shown}]>"
 
 
-class KeysView(_Cut, _KeysView[str]):
+class KeysView(_Cut, _KeysView[Any]):
     """The keys of a container.
 
     ``view[3]``, ``view[-1]``, ``view[:100]`` and ``view[-5:]`` ask for what they give and nothing else.
+
+    Parameters
+    ----------
+    mapping : Container
+        Or anything else with a length and its method ``listed``.
+    page_size : int, optional
+        How many are asked for at a time.
+
+    Examples
+    --------
+    >>> class Three:
+    ...     def __len__(self):
+    ...         return 3
+    ...     def listed(self, kind, *, start=0, most=None, reverse=False, page_size=None):
+    ...         return iter("cba"[start:] if reverse else "abc"[start:])
+    >>> view = KeysView(Three())
+    >>> view.first(), view.last(), view.head(2), view.tail(2), view[::-2]
+    ('a', 'c', ['a', 'b'], ['b', 'c'], ['c', 'a'])
     """
 
     _kind = "keys"
 
 
 class ValuesView(_Cut, _ValuesView[Any]):
-    """The nodes in a container; positions and slices as of `KeysView`."""
+    """The nodes in a container; parameters, positions and slices as of `KeysView`."""
 
     _kind = "values"
 
 
-class ItemsView(_Cut, _ItemsView[str, Any]):
-    """The keys of a container with their nodes; positions and slices as of `KeysView`."""
+class ItemsView(_Cut, _ItemsView[Any, Any]):
+    """The keys of a container with their nodes; parameters, positions and slices as of `KeysView`."""
 
     _kind = "items"

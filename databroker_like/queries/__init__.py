@@ -31,6 +31,7 @@ from databroker_like.queries._parser import parse_mapping
 from databroker_like.queries._searched import searched
 from databroker_like.queries._tiled import (
     AccessTagsFilter,
+    AllOf,
     Comparison,
     Contains,
     FullText,
@@ -52,6 +53,7 @@ from databroker_like.queries._tree import And, Everything, Node, Not, Or, Text
 __all__ = [
     "AccessTagsFilter",
     "All",
+    "AllOf",
     "And",
     "Comparison",
     "Contains",
@@ -68,6 +70,7 @@ __all__ = [
     "KeyPresent",
     "KeysFilter",
     "Like",
+    "Lookup",
     "Lt",
     "Lte",
     "Ne",
@@ -82,6 +85,7 @@ __all__ = [
     "Regex",
     "Size",
     "SpecQuery",
+    "Specs",
     "SpecsQuery",
     "StructureFamilyQuery",
     "Tally",
@@ -94,6 +98,9 @@ __all__ = [
     "searched",
     "top_level_keys",
 ]
+
+#: The same classes, by the names of what they ask on the wire.
+Lookup, Specs = KeyLookup, SpecsQuery
 
 
 def parse(query: Any) -> Node:

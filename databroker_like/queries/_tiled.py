@@ -19,6 +19,7 @@ from databroker_like.queries import _tree as tree
 
 __all__ = [
     "AccessTagsFilter",
+    "AllOf",
     "Comparison",
     "Contains",
     "FullText",
@@ -42,11 +43,46 @@ _FAMILY = "container"
 
 
 class TiledQuery(ABC):
-    """A query as Tiled's clients write it."""
+    """A query as Tiled's clients write it; several hold together as ``one & another``."""
 
     @abstractmethod
     def node(self) -> tree.Node:
         """The same condition as a tree; keys are as they were given."""
+
+    def __and__(self, other: TiledQuery | tree.Node) -> AllOf:
+        return AllOf(self, other) if isinstance(other, TiledQuery | tree.Node) else NotImplemented
+
+    def __rand__(self, other: tree.Node) -> AllOf:
+        return AllOf(other, self) if isinstance(other, tree.Node) else NotImplemented
+
+    def __bool__(self) -> bool:
+        raise InvalidQuery(f"{self!r} is neither true nor false: put queries together with '&', not with 'and'")
+
+
+@dataclass(frozen=True, init=False)
+class AllOf(TiledQuery):
+    """All of several queries hold.
+
+    Parameters
+    ----------
+    *queries : TiledQuery or Node
+
+    Examples
+    --------
+    >>> FullText("gold") & (Key("num_points") > 5)
+    AllOf(queries=(FullText(text='gold'), Comparison(operator=<Operator.gt: 'gt'>, key='num_points', value=5)))
+    """
+
+    queries: tuple[TiledQuery | tree.Node, ...]
+
+    def __init__(self, *queries: TiledQuery | tree.Node) -> None:
+        flat: list[TiledQuery | tree.Node] = []
+        for query in queries:
+            flat.extend(query.queries if isinstance(query, AllOf) else [query])
+        object.__setattr__(self, "queries", tuple(flat))
+
+    def node(self) -> tree.Node:
+        return tree.And(*(q.node() if isinstance(q, TiledQuery) else q for q in self.queries))
 
 
 class Operator(enum.StrEnum):
@@ -346,6 +382,8 @@ def run_query(query: TiledQuery | tree.Node) -> tree.Node:
     """
     if isinstance(query, KeyLookup | KeysFilter):
         return query.node()
+    if isinstance(query, AllOf):
+        return tree.And(*map(run_query, query.queries))
     return _renamed(query.node() if isinstance(query, TiledQuery) else query)
 
 

@@ -66,10 +66,11 @@ class Node:
         raise InvalidQuery(f"{self!r} is no condition on one value")
 
     def __and__(self, other: Node) -> Node:
-        return And(self, other)
+        # A query of Tiled's is no node, and knows what to make of both.
+        return And(self, other) if isinstance(other, Node) else NotImplemented
 
     def __or__(self, other: Node) -> Node:
-        return Or(self, other)
+        return Or(self, other) if isinstance(other, Node) else NotImplemented
 
     def __invert__(self) -> Node:
         return Not(self)

@@ -13,6 +13,7 @@ from databroker_like.client import ASCENDING, DESCENDING
 from databroker_like.client.array import ArrayClient
 from databroker_like.client.base import BaseClient
 from databroker_like.client.iterviews import KeysView
+from tests.client.small_server import API
 
 positions = st.none() | st.integers(-12, 12)
 
@@ -203,3 +204,37 @@ def test_a_node_of_a_kind_that_is_not_read_is_shown_all_the_same(opened: Any, se
     assert type(found) is BaseClient
     assert found.metadata["n"] == 1
     assert found.structure() is None
+
+
+def test_pages_are_asked_for_with_the_search_where_links_do_not_repeat_it(
+    opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = server.search
+
+    def forgets(query: Any) -> Any:
+        found = real(query)
+        link = found["links"]["next"]
+        if link is not None:
+            start, pages = link.split("?")
+            found["links"]["next"] = start + "?" + "&".join(p for p in pages.split("&") if p.startswith("page["))
+        return found
+
+    monkeypatch.setattr(server, "search", forgets)
+    container = opened().search(q.Key("n") > 3)
+    server.asked.clear()
+    assert [*iter(container.keys().page_size(3))] == list(server.nodes)
+    assert len(server.asked) > 2
+    assert all("filter[comparison][condition][key]" in dict(query) for _, _, query in server.asked)
+    assert all(("fields", "") in query for _, _, query in server.asked)
+
+
+def test_a_page_that_leads_to_itself_is_told(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        server, "search", lambda _: {"data": [], "links": {"next": f"{API}/search/?page[offset]=3"}, "meta": {}}
+    )
+    with pytest.raises(errors.ServiceFailed, match="again"):
+        next(iter(opened()))
+
+
+def test_keys_are_offered_to_choose_from(opened: Any, server: Any) -> None:
+    assert opened()._ipython_key_completions_() == list(server.nodes)
