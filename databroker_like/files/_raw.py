@@ -68,11 +68,11 @@ def _read(file: IO[bytes], offset: int, dtype: np.dtype, strides: tuple[int, ...
     wanted = math.prod(lengths(box)) * dtype.itemsize
     if span == wanted and out.flags.c_contiguous and out.dtype == dtype and out.ndim:
         # Elements of some types have no buffer of their own kind; bytes have.
-        _fill(file, first, memoryview(out.reshape(-1).view(np.uint8)))
+        _fill(file, first, out.reshape(-1).view(np.uint8).data)
         return
     if span <= _SPAN_BYTES or span == wanted == dtype.itemsize:
         held = np.empty(span, np.uint8)
-        _fill(file, first, memoryview(held))
+        _fill(file, first, held.data)
         steps = tuple(r.step * stride for r, stride in zip(box, strides, strict=True))
         out[...] = np.ndarray(lengths(box), dtype, held.data, 0, steps)
         return

@@ -119,6 +119,11 @@ def test_what_python_2_wrote_is_read(tmp_path):
 def test_a_file_cut_short_while_it_is_read_is_an_error_and_not_the_end_of_the_process(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(1_000_000))
     array = NPYArray(tmp_path / "a.npy")
-    with pytest.raises(InvalidFile, match="too early"), array._open() as opened:
-        os.truncate(tmp_path / "a.npy", 1000)
-        array._read_box(opened, np.empty(1_000_000), (range(1_000_000),))
+
+    def read():
+        with array._open() as opened:
+            os.truncate(tmp_path / "a.npy", 1000)
+            array._read_box(opened, np.empty(1_000_000), (range(1_000_000),))
+
+    with pytest.raises(InvalidFile, match="too early"):
+        read()
