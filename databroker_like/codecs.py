@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgpack
 
 from databroker_like.errors import InvalidDocument, InvalidFile
 
-__all__ = ["MAX_DOCUMENT", "decode", "encode", "from_map", "path_to", "to_map"]
+__all__ = ["MAX_DOCUMENT", "decode", "decode_each", "encode", "from_map", "path_to", "to_map"]
 
 #: No document may be larger: what claims to be is broken, or meant to exhaust memory.
 MAX_DOCUMENT = 1 << 30
@@ -24,6 +24,16 @@ _EMPTY_AT_MOST = 1 << 24
 _INTEGER = 1
 _FLOAT64 = 2
 _DOUBLE = struct.Struct("<d")
+#: What bytes that are no msgpack are refused with.
+_BROKEN = (
+    msgpack.UnpackException,
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    struct.error,
+)
 
 #: The maps that stand for something else have these keys, as msgpack writes them.
 _ARRAY_MARK, _TUPLE_MARK, _COMPLEX_MARK = b"\xc4\x02nd", b"\xc4\x05tuple", b"\xc4\x07complex"
@@ -100,16 +110,53 @@ def decode(raw: bytes | bytearray | memoryview) -> Any:
         )
     except InvalidFile:
         raise
-    except (
-        msgpack.UnpackException,
-        ValueError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-        struct.error,
-    ) as error:
+    except _BROKEN as error:
         raise InvalidFile(f"a document that is not msgpack: {error or type(error).__name__}") from None
+
+
+def decode_each(pieces: Iterable[bytes]) -> Iterator[Any]:
+    """What `encode` made bytes of, one value after the other, as the bytes come in.
+
+    Parameters
+    ----------
+    pieces : iterable of bytes
+        Cut anywhere.
+
+    Yields
+    ------
+    object
+
+    Raises
+    ------
+    InvalidFile
+        As `decode` does; and when the last value is cut off.
+
+    Examples
+    --------
+    >>> together = encode(["start", {"uid": "a"}]) + encode(["stop", {}])
+    >>> list(decode_each([together[:5], together[5:]]))
+    [['start', {'uid': 'a'}], ['stop', {}]]
+    """
+    unpacker = msgpack.Unpacker(
+        object_hook=from_map,
+        ext_hook=_from_extension,
+        raw=False,
+        strict_map_key=False,
+        unicode_errors="surrogatepass",
+        max_buffer_size=MAX_DOCUMENT,
+    )
+    fed = 0
+    try:
+        for piece in pieces:
+            unpacker.feed(piece)
+            fed += len(piece)
+            yield from unpacker
+    except InvalidFile:
+        raise
+    except _BROKEN as error:
+        raise InvalidFile(f"documents that are not msgpack: {error or type(error).__name__}") from None
+    if unpacker.tell() != fed:
+        raise InvalidFile("the last of the documents is cut off")
 
 
 def _pack(value: Any) -> bytes:

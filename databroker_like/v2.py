@@ -21,6 +21,7 @@ from databroker_like.core._root_map import absolute_root_map
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._shown_catalog import ShownCatalog
 from databroker_like.core._sink import RunSink
+from databroker_like.core._source import RunSource
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import (
     AmbiguousKey,
@@ -214,12 +215,14 @@ class Broker(Amending, ShownCatalog, CatalogBase):
             get_filler = filler_getter(self._filler_class, self._handlers, self._root_map)
             source = self.collection.source(uid, get_filler)
             kept = Corrections(self.collection, uid, get_filler)
-            run = BlueskyRun.from_source(
-                source, transforms=self._transforms, head=head and head[1:], corrections=kept, name=uid
-            )
+            run = self._opened(source, transforms=self._transforms, head=head and head[1:], corrections=kept, name=uid)
             run.cat = run.catalog_object = self
             self._runs.keep(uid, start, run, version)
         return run
+
+    def _opened(self, source: RunSource, **settings: Any) -> BlueskyRun:
+        """The run of a source; a driver whose runs are of a class of their own overrides this."""
+        return BlueskyRun.from_source(source, **settings)
 
     def __getattr__(self, name: str) -> Any:
         try:

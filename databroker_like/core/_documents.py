@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 from databroker_like.core._datums import DatumTable, filled_flags
@@ -168,6 +169,7 @@ class _Filling:
         self._opener: HandlerOpener | None = None
         self._handlers: HandlerCache | None = None
         self._own: PageFiller | None = None
+        self._elsewhere: dict[tuple[str, str], Callable[[int], Any] | None] = {}
         if flow.fill == "no" or not any(flow._external.values()):
             return
         if not isinstance(flow.fill, str):
@@ -188,9 +190,12 @@ class _Filling:
             self._handlers.close()
 
     def fill(self, descriptor: Descriptor, page: Doc, keys: list[str], done: int) -> Doc:
-        if self._own is not None:
+        if self._flow.fill == "no":
+            return page
+        elsewhere = isinstance(self._flow.fill, str) and any(self._served(descriptor, key) for key in keys)
+        if self._own is not None and not elsewhere:
             return self._own.fill(page)
-        if self._opener is None:
+        if self._opener is None and not elsewhere:
             return page
         data, filled = dict(page["data"]), dict(page.get("filled", {}))
         for key in keys:
@@ -201,7 +206,24 @@ class _Filling:
             filled[key] = [value if flag is False else flag for value, flag in zip(column, flags, strict=True)]
         return {**page, "data": data, "filled": filled}
 
+    def _served(self, descriptor: Descriptor, key: str) -> Callable[[int], Any] | None:
+        """What gives the value of a row that is read somewhere else; None when files are opened here."""
+        at = (descriptor["uid"], key)
+        if at not in self._elsewhere:
+            column = self._flow.source.get_column(*at)
+            if column is None:
+                self._elsewhere[at] = None
+            elif self._flow.fill == "delayed":
+                cut = getattr(column, "blocks", None)
+                self._elsewhere[at] = lazy_to_dask(column, column.chunks if cut is None else cut).__getitem__
+            else:
+                self._elsewhere[at] = _RowByRow(column)
+        return self._elsewhere[at]
+
     def _reader(self, descriptor: Descriptor, key: str, done: int) -> Callable[[int, str], Any]:
+        served = self._served(descriptor, key)
+        if served is not None:
+            return lambda row, datum_id: served(done + row)
         if self._handlers is not None:
             return lambda row, datum_id: self._read(datum_id)
         return lambda row, datum_id: self._column(descriptor, key)[done + row]
@@ -226,6 +248,31 @@ class _Filling:
             column = DatumColumn(rows, key, count, self._flow.table, self._opener)
             self._columns[uid, key] = lazy_to_dask(column, column.chunks)
         return self._columns[uid, key]
+
+
+class _RowByRow:
+    """The rows of a column that is read elsewhere, of which as many are fetched at once as lie in one block."""
+
+    def __init__(self, column: LazyArray) -> None:
+        self._column = column
+        self._rows = range(0)
+        self._block: Any = None
+
+    def __call__(self, row: int) -> Any:
+        if row not in self._rows:
+            step = max(1, self._column.chunks[0])
+            cuts = getattr(self._column, "blocks", None)
+            start, stop = (row // step * step, row // step * step + step) if cuts is None else _around(cuts[0], row)
+            self._rows = range(start, min(stop, len(self._column)))
+            self._block = self._column[start : self._rows.stop]
+        return self._block[row - self._rows.start].copy()
+
+
+def _around(cuts: Sequence[int], row: int) -> tuple[int, int]:
+    """The first row of the piece in which a row lies, and the one after its last."""
+    edges = list(accumulate(cuts, initial=0))
+    after = bisect_right(edges, row)
+    return edges[after - 1], edges[after]
 
 
 class _Values:

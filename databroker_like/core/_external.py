@@ -47,6 +47,11 @@ class ExternalColumn(LazyArray):
         return (type(self).__name__, self._rows.descriptor_uid, self._key, self._length)
 
     @property
+    def descriptor_uid(self) -> str:
+        """Whose events these are."""
+        return self._rows.descriptor_uid
+
+    @property
     def rows(self) -> int:
         """The number of events; nothing is opened for it."""
         return self._length

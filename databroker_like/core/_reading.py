@@ -187,8 +187,11 @@ class StreamReading:
 
     def external(
         self, descriptor: Doc, key: str, rows: EventRows, count: int, datum_ids: list[str] | None = None
-    ) -> ExternalColumn:
+    ) -> LazyArray:
         """The column of a data key whose values lie in external files."""
+        elsewhere = self.source.get_column(descriptor["uid"], key)
+        if elsewhere is not None:
+            return elsewhere
         opener = self.opener
         if opener is None:
             return FilledColumn(rows, key, count, self.table, self.source.get_filler, descriptor)
@@ -214,7 +217,7 @@ class StreamReading:
         found: dict[str, list[LazyArray]] = self._kept.setdefault("lazy", {})
         return found
 
-    def _lazily(self, key: str, column: LazyArray, chunks: tuple[int, ...] | None) -> Any:
+    def _lazily(self, key: str, column: LazyArray, chunks: tuple[Any, ...] | None) -> Any:
         self.lazy_columns.setdefault(key, []).append(column)
         # What refers to the events may carry a whole run and goes into the graph once; a file's name, with each task.
         return lazy_to_dask(column, chunks, inline=not isinstance(column, EventColumn | ExternalColumn))
@@ -223,18 +226,25 @@ class StreamReading:
         import numpy as np
 
         if lazy:
-            return self._lazily(key, column, column.chunks if isinstance(column, ExternalColumn) else None)
+            cut = getattr(column, "blocks", None)
+            return self._lazily(
+                key, column, column.chunks if cut is None and isinstance(column, ExternalColumn) else cut
+            )
         try:
             return column.read_into(np.empty(column.shape, column.dtype))
         except RaggedFrames:
-            if not isinstance(column, ExternalColumn):
+            values = getattr(column, "values", None)
+            if values is None:
                 raise
-            return ragged(column.values())
+            return ragged(values())
 
     # -- streams of external data ---------------------------------------------------------------------------------
 
     def streamed(self, descriptor: Doc, key: str, data_key: Doc) -> LazyArray:
         """The column of a data key that stream_resource and stream_datum documents describe."""
+        elsewhere = self.source.get_column(descriptor["uid"], key)
+        if elsewhere is not None:
+            return elsewhere
         resources = [doc for doc in self.source.get_stream_resources() if doc.get("data_key") == key]
         datums = [
             datum

@@ -18,6 +18,7 @@ from databroker_like.core._persistence import NotPersisted
 from databroker_like.core._revision import Revision
 from databroker_like.core._run_members import Fillers, Streams
 from databroker_like.core._source import GETTERS, RunSource
+from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.errors import NoSuchStream, NotOffered, listed
 from databroker_like.show._problem import shown
@@ -132,6 +133,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     def _make_entries_container(self) -> Mapping[str, Any]:
         return self._streams
+
+    def _make_stream(self, name: str) -> BlueskyEventStream:
+        return BlueskyEventStream(name, header=self._header)
 
     # -- what it is ----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from databroker_like.core._documents import FILLS, check_fill
-from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.errors import NoSuchStream, listed
 
 __all__ = ["Fillers", "Streams"]
@@ -17,20 +16,20 @@ class Streams(Mapping[str, Any]):
 
     def __init__(self, run: Any) -> None:
         self._run = run
-        self._made: dict[str, BlueskyEventStream] = {}
+        self._made: dict[str, Any] = {}
 
     def forget(self) -> None:
         """Make them anew: their descriptors became others."""
         self._made.clear()
 
-    def __getitem__(self, name: str) -> BlueskyEventStream:
+    def __getitem__(self, name: str) -> Any:
         if name in self._made:
             return self._made[name]
         header = self._run._header
         names = header.stream_names
         if name not in names:
             raise NoSuchStream(f"no stream {name!r} in run {header.start['uid'][:8]}; it has {listed(names)}")
-        stream = self._made[name] = BlueskyEventStream(name, header=header)
+        stream = self._made[name] = self._run._make_stream(name)
         stream.cat = self._run
         return stream
 

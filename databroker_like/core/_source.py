@@ -10,6 +10,7 @@ from typing import Any
 from databroker_like import registry
 from databroker_like.core._pages import slice_pages
 from databroker_like.errors import Invalid
+from databroker_like.files._lazy import LazyArray
 
 __all__ = ["GETTERS", "RunSource"]
 
@@ -18,6 +19,10 @@ Doc = Mapping[str, Any]
 
 def _none_at_all(*args: Any) -> list[Doc]:
     return []
+
+
+def _read_here(*args: Any) -> None:
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,9 @@ class RunSource:
         It carries the handler registry and the root map of the catalog.
     get_stream_resources : ``() -> list of stream_resource documents``
     get_stream_datums : ``(stream_resource_uid) -> list of stream_datum documents``, in the order recorded
+    get_column : ``(descriptor_uid, data_key) -> LazyArray, or None``
+        The external values of the events of a descriptor, where they are read somewhere else, as on a server. None,
+        and that is the default, where the files are opened here, with handlers. It is not one of the `GETTERS`.
 
     Examples
     --------
@@ -67,6 +75,7 @@ class RunSource:
     get_filler: Callable[..., Any]
     get_stream_resources: Callable[[], list[Doc]] = field(default=_none_at_all)
     get_stream_datums: Callable[[str], list[Doc]] = field(default=_none_at_all)
+    get_column: Callable[[str, str], LazyArray | None] = field(default=_read_here)
 
     @classmethod
     def of(cls, run: Any, get_filler: Callable[..., Any]) -> RunSource:
@@ -75,7 +84,8 @@ class RunSource:
         Parameters
         ----------
         run : object
-            Such as a driver's class for one run; it has a method for every getter but ``get_filler``.
+            Such as a driver's class for one run; it has a method for every getter but ``get_filler``, and may have
+            ``get_column``.
         get_filler : callable
             Handed in by the catalog.
 
@@ -83,7 +93,8 @@ class RunSource:
         -------
         RunSource
         """
-        return cls(get_filler=get_filler, **{name: getattr(run, name) for name in GETTERS if name != "get_filler"})
+        getters = {name: getattr(run, name) for name in GETTERS if name != "get_filler"}
+        return cls(get_filler=get_filler, get_column=getattr(run, "get_column", _read_here), **getters)
 
     @classmethod
     def from_getters(cls, **getters: Any) -> RunSource:
@@ -124,7 +135,7 @@ def _callable(name: str, getter: Any) -> Any:
 
 
 #: The names of the getters, in the order of the fields.
-GETTERS: tuple[str, ...] = tuple(RunSource.__dataclass_fields__)
+GETTERS: tuple[str, ...] = tuple(name for name in RunSource.__dataclass_fields__ if name != "get_column")
 
 
 @dataclass(frozen=True)

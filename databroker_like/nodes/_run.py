@@ -10,6 +10,7 @@ from databroker_like.core._documents import check_fill, run_documents
 from databroker_like.core._header import Header
 from databroker_like.nodes._node import ContainerNode, Node, Query
 from databroker_like.nodes._run_leaves import EventArray, EventTable
+from databroker_like.nodes._run_parts import RunParts
 from databroker_like.nodes.memory import MapNode
 from databroker_like.store._layout import STREAM_SPECS, run_specs, stream_layout, stream_metadata
 from databroker_like.structures import Spec
@@ -112,6 +113,16 @@ class RunNode(_Few):
         """
         check_fill(fill)
         return run_documents(self._header, fill, strict_order)
+
+    @property
+    def parts(self) -> RunParts:
+        """The run in parts, for a client that puts its documents and datasets together itself."""
+        return RunParts(self._header, self._external_arrays)
+
+    def _external_arrays(self, stream: str) -> Mapping[str, EventArray]:
+        node = self.get(stream)
+        nodes = {} if node is None else node._nodes()  # type: ignore[attr-defined]
+        return {key: leaf for key, leaf in nodes.items() if isinstance(leaf, EventArray) and leaf.is_external}
 
 
 class StreamNode(_Few):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._declared import declared_dtype, extract_shape, is_number
 from databroker_like.errors import HandlerFailed, InvalidFile, MissingExtra, MissingFile, NoSuchHandler
+from databroker_like.files._lazy import Concatenated, LazyArray
 from databroker_like.nodes._arrays import ArrayNode
 from databroker_like.nodes._tables import ColumnNode, TableNode
 from databroker_like.slices import Slices, sliced_shape
@@ -113,6 +114,22 @@ class EventArray(ArrayNode):
         leaf = self._leaf
         data_type = data_type_of(leaf.dtype)
         return ArrayStructure(data_type, _joined(leaf.chunks, data_type.itemsize), leaf.shape, leaf.dims)
+
+    @property
+    def found(self) -> ArrayStructure:
+        """The structure that the data has; an error when it is not there or cannot be read."""
+        return self._found
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the data lies in files of others."""
+        return self._leaf.is_external
+
+    @property
+    def parts(self) -> Sequence[LazyArray]:
+        """What the array is put together of: that of one descriptor after that of another."""
+        array = self._leaf.array
+        return array.parts if isinstance(array, Concatenated) else [array]
 
     def structure(self) -> ArrayStructure:
         """As the data has it; as it is declared, when the data is not there or cannot be read."""

@@ -1,0 +1,95 @@
+"""A run in parts, for clients that put its documents and datasets together themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+from databroker_like import errors
+from databroker_like.codecs import encode
+from databroker_like.errors import DatabrokerError, InvalidRequest, listed, nearest
+from databroker_like.nodes._run_parts import RunParts
+from databroker_like.service import problem_of
+from databroker_like.tree._asked import Asked, Reply
+
+__all__ = ["PARTS", "PART_SEQUENCE", "InParts", "run_part"]
+
+#: Pairs of a name and a document, each as `databroker_like.codecs` writes it, one after the other.
+PART_SEQUENCE = "application/vnd.databroker-like.documents"
+#: What may be asked for.
+PARTS = ("around", "events", "datums", "values")
+_PIECE = 1 << 16
+_MOST_DESCRIPTORS = 1000
+_MOST_ROWS = 1 << 53
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """A node that is a run, and is told in parts."""
+
+    @property
+    def parts(self) -> RunParts:
+        """Its parts."""
+
+
+def run_part(asked: Asked, run: Any) -> Reply:
+    """GET /documents/{path}?part=...: one part of a run.
+
+    Parameters
+    ----------
+    asked : Asked
+        ``part`` is ``around``, ``events`` (of each ``descriptor``, from ``skip``, ``limit`` rows, with how the external
+        ``columns`` lie), ``datums`` (of a ``resource``, of that to which a ``datum`` belongs, or all), or ``values``
+        (the external values of a ``descriptor`` and a ``key``, each by itself).
+    run : Node
+
+    Returns
+    -------
+    Reply
+
+    Raises
+    ------
+    InvalidRequest
+        When there is no such part, or the node is no run.
+    """
+    if not isinstance(run, InParts):
+        raise InvalidRequest("only a run is told in parts, and this node is none")
+    params, parts = asked.params, run.parts
+    part = params.one("part") or ""
+    if part == "around":
+        pairs = parts.around()
+    elif part == "events":
+        uids = params.many("descriptor")
+        if not 0 < len(uids) <= _MOST_DESCRIPTORS:
+            raise InvalidRequest(f"'descriptor' is given once or more, up to {_MOST_DESCRIPTORS} times")
+        skip = params.number("skip", 0, 0, _MOST_ROWS)
+        limit = None if params.one("limit") is None else params.number("limit", None, 0, _MOST_ROWS)
+        pairs = parts.events(uids, skip, limit, columns=params.flag("columns"))
+    elif part == "datums":
+        pairs = parts.datums(resource_uid=params.one("resource"), datum_id=params.one("datum"))
+    elif part == "values":
+        pairs = parts.values(params.one("descriptor") or "", params.one("key") or "")
+    else:
+        raise InvalidRequest(f"a run has no part {part!r:.60}; it has {listed(nearest(part, PARTS) or PARTS)}")
+    return Reply(_encoded(pairs), PART_SEQUENCE)
+
+
+def _encoded(pairs: Iterator[tuple[str, Any]]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for name, doc in pairs:
+        waiting.append(encode([name, _plain(doc) if name == "column" else doc]))
+        size += len(waiting[-1])
+        if size > _PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _plain(column: dict[str, Any]) -> dict[str, Any]:
+    """A column whose error is told as that of a request is, with the name of its class among our errors."""
+    error = column["error"]
+    if isinstance(error, DatabrokerError):
+        known = next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == errors.__name__)
+        return {**column, "error": [known, problem_of(error).detail]}
+    return column

@@ -1,0 +1,117 @@
+"""Catalogs with recorded and made runs, here and on a service in process; and what makes two readings the same."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+
+from databroker_like.client import Context
+from databroker_like.client.remote import BlueskyRemoteCatalog
+from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
+from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
+from databroker_like.nodes import MapNode
+from databroker_like.nodes.runs import RunsNode
+from databroker_like.tree import build_app
+
+__all__ = ["RECORDED", "assert_same", "counting", "live", "read_quietly", "recorded", "served"]
+
+RECORDED = ("absorption", "beamline", "edge-scans", "images")
+
+
+def recorded(name: str, shared_data: Path) -> Any:
+    """A catalog of recorded runs."""
+    if name == "absorption":
+        return BlueskyMsgpackCatalog(str(shared_data / "absorption-pack" / "documents" / "*.msgpack"))
+    if name == "beamline":
+        return BlueskyJSONLCatalog(str(shared_data / "beamline-json"))
+    if name == "edge-scans":
+        return BlueskyJSONLCatalog(str(shared_data / "edge-scans-jsonl" / "*.jsonl"))
+    pack, root = shared_data / "images-pack", "f8483b80395561ac779a5425da6646ca"
+    return BlueskyMsgpackCatalog(
+        str(pack / "documents" / "*.msgpack"),
+        root_map={root: str(pack / "external_files" / root)},
+        handler_registry={"NPY_SEQ": "ophyd.sim.NumpySeqHandler"},
+    )
+
+
+@contextmanager
+def served(catalog: Any, **settings: Any) -> Iterator[BlueskyRemoteCatalog]:
+    """The same catalog over a service in process."""
+    with Context.from_app(build_app(RunsNode(catalog), api_key="secret"), api_key="secret") as context:
+        yield BlueskyRemoteCatalog("", context=context, **settings)
+
+
+@contextmanager
+def counting(catalog: BlueskyRemoteCatalog) -> Iterator[list[str]]:
+    """The URLs that are asked for while this goes on."""
+    assert catalog._context is not None
+    session, asked = catalog._context.session, []
+    before = session._once
+
+    def once(method: str, url: Any, *rest: Any) -> Any:
+        asked.append(f"{method} {url}")
+        return before(method, url, *rest)
+
+    session._once = once  # type: ignore[method-assign]
+    try:
+        yield asked
+    finally:
+        del session._once  # type: ignore[attr-defined]
+
+
+def read_quietly(read: Any) -> tuple[Any, list[str]]:
+    """What is read, and of which columns it is said that they are left out."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = read()
+    return found, sorted(str(one.message).partition("is left out")[0] for one in told)
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Documents and values that are equal to the letter: types, dtypes, order."""
+    if hasattr(other, "dask"):
+        assert one.shape == other.shape
+        assert one.dtype == other.dtype
+        return
+    if isinstance(other, np.ndarray):
+        assert isinstance(one, np.ndarray)
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        np.testing.assert_array_equal(one, other)
+    elif isinstance(other, dict):
+        assert list(one) == list(other)
+        for key in other:
+            assert_same(one[key], other[key])
+    elif isinstance(other, list | tuple):
+        assert len(one) == len(other)
+        for mine, theirs in zip(one, other, strict=True):
+            assert_same(mine, theirs)
+    else:
+        assert type(one) is type(other)
+        assert one == other or (one != one and other != other)
+
+
+@contextmanager
+def live(catalog: Any) -> Iterator[str]:
+    """The address of a service of a catalog, over loopback, whose key is "secret"."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    app = build_app(MapNode({"raw": RunsNode(catalog)}), api_key="secret")
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1/metadata/raw"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
