@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import orjson
+
 from databroker_like.client._saving import Into, to_file
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client.context import Context
@@ -56,9 +58,7 @@ def manifest_of(context: Context, path_parts: Sequence[str], data_sources: _Sour
     for asset in _assets(data_sources):
         found[asset["id"]] = None
         if asset.get("is_directory"):
-            reply = context.get_json(_link(context, path_parts, "manifest"), [("id", asset["id"])])
-            told = reply.get("manifest", (reply.get("data") or {}).get("manifest")) or []
-            found[asset["id"]] = [_inside(path, asset) for path in told]
+            found[asset["id"]] = [_inside(path, asset) for path in _told(context, path_parts, asset["id"])]
     return found
 
 
@@ -124,6 +124,19 @@ def fetch_assets(
 
 def _assets(data_sources: _Sources) -> list[Mapping[str, Any]]:
     return [asset for source in data_sources for asset in source.get("assets") or ()]
+
+
+def _told(context: Context, path_parts: Sequence[str], number: int) -> list[str]:
+    # In JSON alone: tiled 0.2.20 fails to write this in msgpack.
+    link, asked = _link(context, path_parts, "manifest"), [("id", number)]
+    reply = context.session.fetch("GET", link, params=asked, accept="application/json")
+    try:
+        told = orjson.loads(reply.content)["manifest"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ServiceFailed(f"{reply.url} sent no list of files: {error!r}") from error
+    if not isinstance(told, list) or not all(isinstance(path, str) for path in told):
+        raise ServiceFailed(f"{reply.url} sent no list of files, but {told!r:.200}")
+    return told
 
 
 def _wanted(assets: Sequence[Mapping[str, Any]], manifest: Mapping[int, list[str] | None]) -> list[_Wanted]:

@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from databroker_like.client._paging import LARGEST_PAGE, pages
+from databroker_like.client._sending import send
 from databroker_like.client.context import Context
-from databroker_like.errors import OutOfRange, WrongType
+from databroker_like.errors import NotFound, OutOfRange, WrongType
 
 __all__ = ["MetadataRevisions"]
 
@@ -42,7 +43,8 @@ class MetadataRevisions:
             return list(self)[index]
         if not isinstance(index, int):
             raise WrongType(f"a position or a slice is meant here, not {index!r:.100}")
-        found = list(self)[index:][:1] if index < 0 else list(self._from(index, index + 1))
+        # From the end on they have to be counted.
+        found = list(reversed(list(self)))[-1 - index :][:1] if index < 0 else list(self._from(index, index + 1))
         if not found:
             raise OutOfRange(f"the metadata of {'/'.join(self._path_parts)!r} has no revision at position {index}")
         return found[0]
@@ -52,6 +54,29 @@ class MetadataRevisions:
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def delete_revision(self, n: int) -> None:
+        """Have the server forget what the metadata was.
+
+        Parameters
+        ----------
+        n : int
+            The ``revision_number`` of one.
+
+        Raises
+        ------
+        NotFound
+            When there is none of this number.
+        NotWritable
+            When the server takes no changes.
+        """
+        doubts: list[bool] = []
+        try:
+            send(self._context, "DELETE", self._link, params=[("number", n)], doubted=lambda: doubts.append(True))
+        except NotFound:
+            # It is gone: by the attempt of which nobody knew.
+            if not doubts:
+                raise
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {'/'.join(self._path_parts)!r}>"

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from databroker_like import registry
 from databroker_like.client._assets import fetch_assets, manifest_of
+from databroker_like.client._data_sources import DataSource
 from databroker_like.client._revisions import MetadataRevisions
 from databroker_like.client._saving import Into, to_file
 from databroker_like.client._specials import registered_client, special_client
@@ -149,14 +150,15 @@ class BaseClient(Updating):
         tags = self._attributes.get("access_tags")
         return None if tags is None else ListView(tags)
 
-    def data_sources(self) -> list[dict[str, Any]] | None:
+    def data_sources(self) -> list[DataSource] | None:
         """Where and how the data lies on the server, as far as it says so.
 
         Returns
         -------
-        list of dict, or None
+        list of DataSource, or None
         """
-        return self.include_data_sources()._attributes.get("data_sources")
+        told = self.include_data_sources()._attributes.get("data_sources")
+        return None if told is None else [DataSource(_copied(source)) for source in told]
 
     def include_data_sources(self) -> Any:
         """The same node, with what the server says of where its data lies; asked for if it has not been.
@@ -221,6 +223,20 @@ class BaseClient(Updating):
     def metadata_revisions(self) -> MetadataRevisions:
         """What the metadata was before: ``node.metadata_revisions[0]``, ``node.metadata_revisions[:]``."""
         return MetadataRevisions(self.context, self.path_parts)
+
+    def login(self, **kwargs: Any) -> None:
+        """Prove to the server who you are; it asks for what it wants to know.
+
+        Parameters
+        ----------
+        **kwargs
+            As of `Context.login`.
+        """
+        self.context.login(**kwargs)
+
+    def logout(self) -> None:
+        """End the session with the server, if there is one."""
+        self.context.logout()
 
     def refresh(self) -> BaseClient:
         """Ask the server again what this node is.
