@@ -105,11 +105,11 @@ class _Service:
 
     async def openapi(self, request: Request) -> Response:
         """The description of all routes."""
-        return await self._json(request, described(ROUTES, API, _root(request)))
+        return await self._json(request, described(ROUTES, VIEWS, API, _root(request)))
 
     async def docs(self, request: Request) -> Response:
         """The same to be read by people, with nothing in it from elsewhere."""
-        page = Reply(described_in_words(described(ROUTES, API, _root(request))), "text/html; charset=utf-8")
+        page = Reply(described_in_words(described(ROUTES, VIEWS, API, _root(request))), "text/html; charset=utf-8")
         response = await sent(request, page, self.settings)
         response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
         return response

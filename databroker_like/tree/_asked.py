@@ -226,7 +226,7 @@ class Reply:
         200 by default.
     """
 
-    content: bytes | memoryview | Iterator[bytes]
+    content: bytes | memoryview | Iterator[bytes | memoryview]
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200

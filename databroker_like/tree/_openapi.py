@@ -37,14 +37,16 @@ _PATH = {
 }
 
 
-def described(routes: Mapping[str, Answers], api: str, root: str) -> dict[str, Any]:
+def described(routes: Mapping[str, Answers], views: Mapping[str, Answers], api: str, root: str) -> dict[str, Any]:
     """The routes as OpenAPI 3.1 describes them.
 
     Parameters
     ----------
     routes : mapping of str to Answers
+    views : mapping of str to Answers
+        Other routes, by their paths.
     api : str
-        Under which path they are.
+        Under which path the routes are.
     root : str
         The URL of the service.
 
@@ -59,6 +61,9 @@ def described(routes: Mapping[str, Answers], api: str, root: str) -> dict[str, A
     for name, answers in routes.items():
         for path, inner in ((f"{api}/{name}/", []), (f"{api}/{name}/{{path}}", [_PATH])):
             paths[path] = {method.lower(): _operation(name, answers, method, inner) for method in answers.methods}
+    for prefix, answers in views.items():
+        operations = {method.lower(): _operation(prefix[1:], answers, method, [_PATH]) for method in answers.methods}
+        paths[f"{prefix}/{{path}}"] = operations
     return {
         "openapi": "3.1.0",
         "info": {
