@@ -40,7 +40,8 @@ class CSVTable(LazyTable):
 
     Notes
     -----
-    A column of which nothing is there has numbers; two columns of one name are told apart by a number after it.
+    What is not UTF-8 is read as Latin-1. A column of which nothing is there has numbers; two columns of one name are
+    told apart by a number after it.
 
     Examples
     --------
@@ -52,27 +53,36 @@ class CSVTable(LazyTable):
     {'x': [1, None], 'name': ['a, b', 'c']}
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, part_bytes: int = PART_BYTES) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, part_bytes: int | None = None) -> None:
         super().__init__(path)
-        self.part_bytes = part_bytes
+        self.part_bytes = PART_BYTES if part_bytes is None else part_bytes
         self._cuts: list[int] = []
+        self._encoding = "utf-8"
 
     def _describe(self) -> TableInfo:
+        with reading(self.path, _WHAT, ValueError):
+            try:
+                return self._looked_through()
+            except UnicodeDecodeError:
+                # What is not UTF-8 was most often written by a program of western Europe.
+                self._encoding = "latin-1"
+                return self._looked_through()
+
+    def _looked_through(self) -> TableInfo:
         import pyarrow as pa
 
-        with reading(self.path, _WHAT, ValueError):
-            size = os.path.getsize(self.path)
-            names, begin = _header(self.path)
-            self._cuts = [begin, *_line_ends(self.path, begin, size, self.part_bytes), size]
-            if self._cuts[-1] == self._cuts[-2] and len(self._cuts) > 2:
-                del self._cuts[-1]
-            rows, schema = [], pa.schema([(name, pa.null()) for name in names])
-            for part in range(len(self._cuts) - 1):
-                table = self._parsed(part, names, None)
-                rows.append(table.num_rows)
-                schema = _both(schema, table.schema)
-            fields = [(name, _sent_as(kind)) for name, kind in zip(names, schema.types, strict=True)]
-            return TableInfo(pa.schema(fields), tuple(rows))
+        size = os.path.getsize(self.path)
+        names, begin = _header(self.path, self._encoding)
+        self._cuts = [begin, *_line_ends(self.path, begin, size, self.part_bytes), size]
+        rows, schema = [], pa.schema([(name, pa.null()) for name in names])
+        for part in range(len(self._cuts) - 1):
+            table = self._parsed(part, names, None)
+            if pa.binary() in table.schema.types:
+                raise UnicodeDecodeError(self._encoding, b"", 0, 1, "bytes that are no text")
+            rows.append(table.num_rows)
+            schema = _both(schema, table.schema)
+        fields = [(name, _sent_as(kind)) for name, kind in zip(names, schema.types, strict=True)]
+        return TableInfo(pa.schema(fields), tuple(rows))
 
     def _read(self, part: int, columns: Sequence[str] | None) -> pa.Table:
         with reading(self.path, _WHAT, ValueError):
@@ -99,19 +109,25 @@ class CSVTable(LazyTable):
         )
         return pc.read_csv(
             io.BytesIO(text),
-            read_options=pc.ReadOptions(column_names=names, block_size=max(_PIECE, len(text) + 1), use_threads=True),
+            read_options=pc.ReadOptions(
+                column_names=names, block_size=max(_PIECE, len(text) + 1), encoding=self._encoding
+            ),
             parse_options=pc.ParseOptions(newlines_in_values=True),
             convert_options=convert,
         )
 
 
-def _header(path: str) -> tuple[list[str], int]:
+def _header(path: str, encoding: str) -> tuple[list[str], int]:
     """The names of the columns, and where the first row begins."""
     import csv
 
     with open(path, "rb") as file:
-        begun = file.read(3) == b"\xef\xbb\xbf"
-        file.seek(3 if begun else 0)
+        begun = file.read(3)
+        if begun.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InvalidFile(f"{path!r} is text in UTF-16; save it in UTF-8")
+        if not begun:
+            raise InvalidFile(f"{path!r} is empty: it has no header")
+        file.seek(3 if begun == b"\xef\xbb\xbf" else 0)
         line = b""
         while True:
             more = file.readline()
@@ -121,7 +137,7 @@ def _header(path: str) -> tuple[list[str], int]:
             if len(line) > _PIECE:
                 raise InvalidFile(f"{path!r} has a first line of more than {_PIECE} bytes, which is no header")
         end = file.tell()
-    rows = list(csv.reader(io.StringIO(line.decode("utf-8"), newline=""), skipinitialspace=True))
+    rows = list(csv.reader(io.StringIO(line.decode(encoding), newline=""), skipinitialspace=True))
     row = next((row for row in rows if row), [])
     if not row:
         raise InvalidFile(f"{path!r} has no header")

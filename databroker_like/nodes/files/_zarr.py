@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from databroker_like.errors import DatabrokerError
+from databroker_like.errors import DatabrokerError, InvalidFile
 from databroker_like.files.zarr import ZarrArray
-from databroker_like.files.zarr import open_store as opened_store
+from databroker_like.files.zarr import open_store
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
@@ -25,6 +26,7 @@ __all__ = ["ZarrGroup", "looks_like_zarr", "zarr_node", "zarr_stamp"]
 _WHAT = "a Zarr array or group"
 _MEDIA_TYPE = "application/x-zarr"
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
+_DESCRIPTIONS = (*_MARKS, ".zattrs", ".zmetadata")
 #: When a store has more files, whether one of them has changed is not known.
 _MOST_FILES = 5_000
 
@@ -91,7 +93,7 @@ def metadata_stamp(place: Place, inside: str) -> Any:
     if not os.path.isdir(place.path):
         return place.stamp()
     here = place.inside(inside) if inside else place
-    return (here.stamp(), *(here.inside(mark).stamp() for mark in (*_MARKS, ".zattrs", ".zmetadata")))
+    return (here.stamp(), *(here.inside(mark).stamp() for mark in _DESCRIPTIONS))
 
 
 def zarr_node(place: Place, inside: str = "") -> Node:
@@ -113,13 +115,13 @@ def zarr_node(place: Place, inside: str = "") -> Node:
         When it cannot be read.
     """
     zarr = require("zarr", "read Zarr arrays")
-    with place.border(_WHAT), contextlib.closing(opened_store(zarr, place.path)) as store:
+    with place.border(_WHAT), contextlib.closing(_store(place)) as store:
         found = zarr.open(store=store, path=inside or None, mode="r", use_consolidated=False)
         said = attributes(list(found.attrs), dict(found.attrs).__getitem__)
         if isinstance(found, zarr.Group):
             names = sorted({name for name, _ in found.members()})
             return ZarrGroup(place, inside, names, said)
-        array = ZarrArray(place.path, inside)
+        array = ServedZarr(place, inside)
         array._known = array._describe(found)
         dims = _dims(found, said)
     return FileArray(
@@ -131,6 +133,53 @@ def zarr_node(place: Place, inside: str = "") -> Node:
         metadata=said,
         dims=dims,
     )
+
+
+class ServedZarr(ZarrArray):
+    """An array in a store whose links lead nowhere out of what is served.
+
+    Parameters
+    ----------
+    place : Place
+    dataset : str
+    """
+
+    def __init__(self, place: Place, dataset: str) -> None:
+        super().__init__(place.path, dataset)
+        self._place = place
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Any]:
+        zarr = require("zarr", "read Zarr arrays")
+        with contextlib.closing(_store(self._place)) as store:
+            yield self._array(zarr, store)
+
+
+def _store(place: Place) -> Any:
+    """The folder or zip file of a store, only for reading."""
+    if not os.path.isdir(place.path):
+        return open_store(require("zarr", "read Zarr arrays"), place.path)
+    store = _inside_store()(place.path, read_only=True)
+    store.place = place
+    return store
+
+
+@functools.cache
+def _inside_store() -> Any:
+    """The class of stores in folders of which no file is read that lies elsewhere; made when zarr is first needed."""
+    zarr = require("zarr", "read Zarr arrays")
+
+    class InsideStore(zarr.storage.LocalStore):  # type: ignore[misc, name-defined]
+        place: Place
+
+        async def get(self, key: str, *args: Any, **options: Any) -> Any:
+            if not self.place.served.is_inside(os.path.join(self.place.path, key)):
+                if key.rpartition("/")[2] in _DESCRIPTIONS:
+                    return None
+                raise InvalidFile(f"{key!r} in {self.place.name!r} is a link that leads out of what is served")
+            return await super().get(key, *args, **options)
+
+    return InsideStore
 
 
 def _dims(array: Any, said: dict[str, Any]) -> list[str] | None:
