@@ -11,6 +11,7 @@ from databroker_like.core._header import Header
 from databroker_like.nodes._node import ContainerNode, Node, Query
 from databroker_like.nodes._run_leaves import EventArray, EventTable
 from databroker_like.nodes._run_parts import RunParts
+from databroker_like.nodes._run_revisions import RunRevisions, run_metadata
 from databroker_like.nodes.memory import MapNode
 from databroker_like.store._layout import STREAM_SPECS, run_specs, stream_layout, stream_metadata
 from databroker_like.structures import Spec
@@ -61,11 +62,11 @@ class RunNode(_Few):
     @property
     def metadata(self) -> Mapping[str, Any]:
         """``start``, and ``stop`` when there is one."""
-        found: dict[str, Any] = {"start": self._header.start}
-        stop = self._header.stop
-        if stop is not None:
-            found["stop"] = stop
-        return found
+        return run_metadata(self._header)
+
+    def revisions(self) -> RunRevisions:
+        """What it was before its metadata was amended."""
+        return RunRevisions(self._header)
 
     @cached_property
     def _specs(self) -> tuple[Spec, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from databroker_like.core._corrections import Corrections
 from databroker_like.core._document import same
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._header import Header
@@ -159,7 +160,9 @@ class RunsNode(ContainerNode):
             return kept
         catalog = self._catalog
         get_filler = filler_getter(catalog._filler_class, catalog._handlers, catalog._root_map)
-        header = Header(catalog.collection.source(uid, get_filler), catalog._transforms)
+        collection = catalog.collection
+        source, corrections = collection.source(uid, get_filler), Corrections(collection, uid, get_filler)
+        header = Header(source, catalog._transforms, corrections)
         header.remember(start, stop)
         # What was found is taken in before other threads see the run.
         assert header.start
