@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from databroker_like.errors import DatabrokerError, InvalidFile
-from databroker_like.files.zarr import ZarrArray
-from databroker_like.files.zarr import open_store
+from databroker_like.files.zarr import ZarrArray, open_store
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
@@ -119,8 +119,7 @@ def zarr_node(place: Place, inside: str = "") -> Node:
         found = zarr.open(store=store, path=inside or None, mode="r", use_consolidated=False)
         said = attributes(list(found.attrs), dict(found.attrs).__getitem__)
         if isinstance(found, zarr.Group):
-            names = sorted({name for name, _ in found.members()})
-            return ZarrGroup(place, inside, names, said)
+            return ZarrGroup(place, inside, _members(place, inside), said)
         array = ServedZarr(place, inside)
         array._known = array._describe(found)
         dims = _dims(found, said)
@@ -133,6 +132,19 @@ def zarr_node(place: Place, inside: str = "") -> Node:
         metadata=said,
         dims=dims,
     )
+
+
+def _members(place: Place, inside: str) -> list[str]:
+    """The names of the arrays and groups in a group; none of them is looked into."""
+    if os.path.isdir(place.path):
+        here = place.inside(inside) if inside else place
+        with os.scandir(here.path) as found:
+            names = [entry.name for entry in found if entry.is_dir() and here.inside(entry.name).stamp() is not None]
+        return sorted(name for name in names if looks_like_zarr(os.path.join(here.path, name)))
+    depth = len(inside.split("/")) if inside else 0
+    with zipfile.ZipFile(place.path) as package:
+        parts = [name.split("/") for name in package.namelist() if not inside or name.startswith(f"{inside}/")]
+    return sorted({part[depth] for part in parts if len(part) == depth + 2 and part[-1] in _MARKS})
 
 
 class ServedZarr(ZarrArray):
@@ -169,7 +181,7 @@ def _inside_store() -> Any:
     """The class of stores in folders of which no file is read that lies elsewhere; made when zarr is first needed."""
     zarr = require("zarr", "read Zarr arrays")
 
-    class InsideStore(zarr.storage.LocalStore):  # type: ignore[misc, name-defined]
+    class InsideStore(zarr.storage.LocalStore):  # type: ignore[name-defined]
         place: Place
 
         async def get(self, key: str, *args: Any, **options: Any) -> Any:

@@ -66,6 +66,17 @@ def test_a_folder_is_a_store_by_what_is_in_it_whatever_its_name(tmp_path: Path) 
     assert isinstance(FolderNode(tmp_path).get("plain"), ArrayNode)
 
 
+def test_a_packed_group_is_read(tmp_path: Path) -> None:
+    root = zarr.open_group(tmp_path / "store", mode="w")
+    root.create_array("x", data=GRID)
+    root.create_group("inner").create_array("y", data=np.arange(3))
+    shutil.make_archive(str(tmp_path / "g.zarr"), "zip", tmp_path / "store")
+    node = FolderNode(tmp_path).get("g")
+    assert list(node.keys()) == ["inner", "x"]
+    assert list(node.get("inner").keys()) == ["y"]
+    assert node.get("inner").get("y").read().tolist() == [0, 1, 2]
+
+
 def test_a_packed_store_is_read(tmp_path: Path) -> None:
     array_at(tmp_path / "store")
     shutil.make_archive(str(tmp_path / "a.zarr"), "zip", tmp_path / "store")
