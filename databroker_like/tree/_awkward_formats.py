@@ -51,10 +51,18 @@ def _zip(found: Buffers) -> Iterator[bytes | memoryview]:
 def _json(found: Buffers) -> Iterator[bytes]:
     array, between = found.array(), b"["
     for at in range(0, len(array), _ITEMS_AT_ONCE):
-        items = array[at : at + _ITEMS_AT_ONCE].to_list()
+        items = _items(array, at)
         yield between + to_json(items)[1:-1]
         between = b","
     yield b"]" if between == b"," else b"[]"
+
+
+def _items(array: Any, at: int) -> list[Any]:
+    try:
+        return array[at : at + _ITEMS_AT_ONCE].to_list()
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise Invalid(f"what is in the buffers of this awkward array makes no sense: {said:.200}") from error
 
 
 def _of_table(media_type: str) -> Any:

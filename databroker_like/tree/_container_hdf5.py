@@ -58,9 +58,11 @@ def _into(group: Any, name: str, node: Node, export: Export) -> None:
         for key, one in node.items(0, export.settings.most_nodes):
             _into(inside, hdf5_name(key), one, export)
     elif isinstance(node, TableNode):
+        is_weighed = node.count_bytes() is not None
         for column in node.structure().columns:
             table = node.read([column])
-            export.take(table.nbytes)
+            if not is_weighed:
+                export.take(table.nbytes)
             column_into(inside, hdf5_name(column), table.column(0), column)
     elif isinstance(node, SparseNode):
         coordinates, elements = node.read()

@@ -163,9 +163,9 @@ def _share_axes(root: Any, variables: Mapping[str, ArrayNode], datasets: Mapping
             if dim == key and _is_along(node, key):
                 continue
             if dim not in scales or scales[dim].shape[0] != length:
-                name = (
-                    hdf5_name(dim) if dim not in scales and hdf5_name(dim) not in root else f"{hdf5_name(key)}_{axis}"
-                )
+                name = hdf5_name(dim)
+                while name in root:
+                    name += "_"
                 scale = root.create_dataset(name, shape=(length,), dtype=np.dtype(">f4"))
                 scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{length:10d}")
                 scales.setdefault(dim, scale)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from databroker_like.errors import NotFound, TooLarge, listed, nearest
-from databroker_like.nodes import ArrayNode, ContainerNode, Node
+from databroker_like.nodes import ArrayNode, ContainerNode, Node, TableNode
 from databroker_like.service import Settings
 
 __all__ = ["Export"]
@@ -92,3 +92,5 @@ class Export:
                 self.weigh(dict(node.items(0, left + 1)), depth + 1)
             elif isinstance(node, ArrayNode):
                 self.take(node.structure().nbytes)
+            elif isinstance(node, TableNode):
+                self.take(node.count_bytes() or 0)

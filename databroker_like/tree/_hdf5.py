@@ -27,6 +27,8 @@ _UNITS = {
     "ns": "nanoseconds",
 }
 _NO_TIME = -(1 << 63)
+#: What HDF5 and netCDF say of dimensions, in their own types.
+_OF_THE_FILE = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS", "_Netcdf4Dimid"})
 
 
 def as_hdf5(write: Callable[[Any], None]) -> Iterator[bytes]:
@@ -72,7 +74,7 @@ def hdf5_name(key: str) -> str:
     >>> hdf5_name("a/b"), hdf5_name("."), hdf5_name("x.y")
     ('a%2Fb', '%2E', 'x.y')
     """
-    name = key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00").encode("utf-8", "replace").decode()
+    name = key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00").encode("utf-8", "backslashreplace").decode()
     return "%" + name if not name else name.replace(".", "%2E") if not name.strip(".") else name
 
 
@@ -83,10 +85,13 @@ def say(thing: Any, metadata: Mapping[str, Any]) -> None:
     ----------
     thing : h5py.Group or h5py.Dataset
     metadata : mapping
-        Numbers, texts and lists of numbers are attributes as they are; anything else is JSON.
+        Numbers, texts and lists of numbers are attributes as they are; anything else is JSON. What the file itself
+        says of it, such as the units of a time, stands.
     """
     for key, value in metadata.items():
-        thing.attrs.create(hdf5_name(str(key)), _said(value))
+        name = hdf5_name(str(key))
+        if name not in thing.attrs and name not in _OF_THE_FILE:
+            thing.attrs.create(name, _said(value))
 
 
 def _said(value: Any) -> Any:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_png", "as_tiff"]
 
+#: As many elements are made doubles at once.
+_AT_ONCE = 1 << 20
 #: What TIFF has a sample format for.
 _TIFF_KINDS = "biuf"
 
@@ -56,15 +58,35 @@ def _eight_bits(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array)
     if array.dtype.kind == "b":
         return array.astype(np.uint8) * 255
-    numbers = array.astype(np.float64)
-    finite = np.isfinite(numbers)
-    low, high = (numbers[finite].min(), numbers[finite].max()) if finite.any() else (0.0, 0.0)
+    rows = max(1, _AT_ONCE // max(1, array[:1].size))
+    parts = [slice(at, at + rows) for at in range(0, len(array), rows)]
+    found = [_finite(array[part]) for part in parts]
+    low = min((part.min() for part in found if part.size), default=np.float64(0))
+    high = max((part.max() for part in found if part.size), default=np.float64(0))
+    image = np.empty(array.shape, np.uint8)
+    for part in parts:
+        image[part] = _spread(array[part].astype(np.float64), low, high)
+    return image
+
+
+def _finite(part: np.ndarray) -> np.ndarray:
+    """The least and the greatest of the numbers that are finite."""
+    import numpy as np
+
+    numbers = part[np.isfinite(part)]
+    return np.array([numbers.min(), numbers.max()] if numbers.size else [], np.float64)
+
+
+def _spread(numbers: np.ndarray, low: np.float64, high: np.float64) -> np.ndarray:
+    """Numbers from the least to the greatest as numbers from 0 to 255."""
+    import numpy as np
+
     with np.errstate(all="ignore"):  # what is not finite stays so
         if not np.isfinite(high - low):  # halves of two numbers are never too far from one another
             numbers, low, high = numbers / 2, low / 2, high / 2
         width = high - low
         spread = (numbers - low) / width if width else np.zeros_like(numbers)
-    return np.rint(np.clip(np.nan_to_num(spread, nan=0.0, posinf=1.0, neginf=0.0), 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(np.nan_to_num(spread, nan=0.0, posinf=1.0, neginf=0.0), 0, 1) * 255)
 
 
 def as_tiff(array: np.ndarray) -> Iterator[bytes]:

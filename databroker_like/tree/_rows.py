@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from typing import IO, Any
 
-from databroker_like.errors import Invalid
+from databroker_like.errors import Invalid, TooLarge
 from databroker_like.registry import require
 from databroker_like.tree._spool import spooled
 
@@ -22,6 +22,8 @@ Row = Sequence[Any]
 _ROWS_AT_ONCE = 1000
 #: What a sheet of Excel has room for.
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CHARACTERS = 1_048_576, 16_384, 32_767
+#: Each takes a hundred times as long as a number in another format.
+_MOST_CELLS = 2_000_000
 _CELLS = (str, int, float, bool, datetime, date, time, timedelta)
 
 
@@ -135,6 +137,8 @@ def as_sheet(header: Row | None, rows: Iterable[Row], *, count: int, width: int)
     ------
     Invalid
         When a sheet has no room for them.
+    TooLarge
+        When it would take very long to write them.
     MissingExtra
         When openpyxl is not installed.
     """
@@ -143,6 +147,11 @@ def as_sheet(header: Row | None, rows: Iterable[Row], *, count: int, width: int)
         raise Invalid(
             f"a sheet of Excel has room for {_MOST_ROWS} rows and {_MOST_COLUMNS} columns, and these are {count} and "
             f"{width}: ask for a part, or for another format"
+        )
+
+    if count * width > _MOST_CELLS:
+        raise TooLarge(
+            f"this would be {count * width} cells, and {_MOST_CELLS} are sent as a sheet: ask for a part, or for CSV"
         )
 
     def write(file: IO[bytes]) -> None:

@@ -132,7 +132,7 @@ def _parquet(table: pa.Table) -> Iterator[bytes]:
     def write(file: IO[bytes]) -> None:
         try:
             parquet.write_table(table, file)
-        except pa.ArrowNotImplementedError as error:
+        except pa.ArrowException as error:
             raise Invalid(f"Parquet has no word for a type of this table: {error}") from error
 
     return spooled(write)
@@ -140,7 +140,21 @@ def _parquet(table: pa.Table) -> Iterator[bytes]:
 
 def _rows(table: pa.Table) -> Iterator[Row]:
     for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        yield from zip(*(plain_text(column.to_pylist()) for column in batch.columns), strict=True)
+        yield from zip(*map(_listed, batch.columns), strict=True)
+
+
+def _listed(column: Any) -> list[Any]:
+    """The values of a column as Python has them; times beyond its years as text."""
+    import pyarrow as pa
+
+    try:
+        values = column.to_pylist()
+    except (ValueError, OverflowError) as error:
+        if not (pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type)):
+            raise Invalid(f"values of type {column.type} are no text: ask for the file of Arrow") from error
+        times = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
+        values = [None if time == "NaT" else time for time in times.to_numpy().astype(str).tolist()]
+    return plain_text(values)
 
 
 def _csv(table: pa.Table) -> Iterator[bytes]:
@@ -167,7 +181,7 @@ def _json(table: pa.Table) -> Iterator[bytes]:
 def _values(column: Any) -> Any:
     # Without missing values the numbers need not become Python's.
     is_plain = not column.null_count and str(column.type) in ("double", "float", "int64", "int32", "uint64", "uint32")
-    return column.to_numpy() if is_plain else plain_text(column.to_pylist())
+    return column.to_numpy() if is_plain else _listed(column)
 
 
 def _json_lines(table: pa.Table) -> Iterator[bytes]:
@@ -202,7 +216,7 @@ def column_into(group: Any, name: str, column: pa.ChunkedArray, key: str) -> Non
     try:
         array = as_array(column, key)
     except Invalid:
-        array = np.array([to_json(value).decode() for value in column.to_pylist()], dtype=np.str_)
+        array = np.array([to_json(value).decode() for value in _listed(column)], dtype=np.str_)
     dataset_of(group, name, array.shape, array.dtype, iter([((slice(None),) * array.ndim, array)]))
 
 

@@ -92,7 +92,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):  # beyond the 64 bits of msgpack
         return float(value) if abs(value) < _LARGEST_INTEGER else str(value)
     if hasattr(value, "tolist"):  # numpy's
-        return value.tolist()
+        listed = value.tolist()
+        # The longest of its numbers, of which Python has none, stay what they are.
+        return _as_float(value) if type(listed) is type(value) else listed
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -102,6 +104,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return list(value)
     return str(value)
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if getattr(getattr(value, "dtype", None), "kind", "") == "f" else str(value)
 
 
 def _finite(value: Any, nan: float | None = None) -> Any:

@@ -582,6 +582,66 @@ def test_what_is_not_installed_is_said_with_how_to_install_it(monkeypatch):
     assert refused("/container/full/", format="h5")[0] == 422
 
 
+def test_times_beyond_those_of_python_are_text():
+    table = pa.table({"t": pa.array([1 << 50, None], pa.timestamp("s"))})
+    client = caller(MapNode({"t": TableData(table)}))
+    for form in ("csv", "json", "json-seq", "html", "xlsx", "h5", "arrow", "parquet"):
+        assert client.get("/api/v1/table/full/t", params={"format": form}).status_code == 200, form
+    assert "35704" in client.get("/api/v1/table/full/t?format=csv").text
+
+
+def test_an_awkward_array_that_makes_no_sense_is_refused():
+    import awkward
+
+    form, length, buffers = awkward.to_buffers(awkward.Array([[1, 2], [3]]))
+    wrong = {**buffers, "node0-offsets": np.array([0, 9, 99])}
+    client = caller(MapNode({"a": AwkwardData(form.to_dict(), length, wrong)}))
+    for form in ("json", "arrow", "parquet"):
+        assert client.get(f"/api/v1/awkward/full/a?format={form}").status_code in (200, 400)
+
+
+def test_names_that_netcdf_has_for_itself_are_left_to_it():
+    node = MapNode(
+        {
+            "x": ArrayData(np.arange(2), dims=["x"], metadata={"attrs": {"CLASS": 1, "DIMENSION_LIST": "a", "b": 2}}),
+            "y": ArrayData(np.zeros((2, 3)), dims=["x", "x"]),
+            "x_": ArrayData(np.zeros(4), dims=["x"]),
+        },
+        specs=[Spec("xarray_dataset")],
+        metadata={"REFERENCE_LIST": [1.5]},
+    )
+    reply = caller(MapNode({"d": node})).get("/api/v1/container/full/d?format=nc")
+    file = h5py.File(io.BytesIO(reply.content))
+    assert file["x"].attrs["b"] == 2
+    assert file["y"].dims[0][0].name == "/x"
+    assert file["y"].dims[1][0].shape == (3,)
+    assert file["x_"].dims[0][0].shape == (4,)
+
+
+def test_a_sheet_that_would_take_very_long_is_refused():
+    client = caller(MapNode({"a": ArrayData(np.zeros((3000, 1000), "i1"))}))
+    reply = client.get("/api/v1/array/full/a?format=xlsx")
+    assert (reply.status_code, "3000000 cells" in reply.json()["detail"]) == (413, True)
+
+
+def test_an_image_of_many_rows_is_spread_over_all_of_them(monkeypatch):
+    monkeypatch.setattr("databroker_like.tree._images._AT_ONCE", 7)
+    array = np.arange(60.0).reshape(20, 3)
+    image = np.asarray(PIL.Image.open(io.BytesIO(b"".join(as_png(array)))))
+    np.testing.assert_array_equal(image, np.rint(array / 59 * 255))
+
+
+def test_numbers_of_the_longest_kind_are_sent():
+    for array in (np.array([1, 2], "f16"), np.array([1 + 2j], "c32"), np.array([b"ab"], "V2")):
+        client = caller(MapNode({"a": ArrayData(array)}))
+        for form in ("json", "csv", "html", "npy", "application/octet-stream", "xlsx"):
+            reply = client.get("/api/v1/array/full/a", params={"format": form})
+            assert reply.status_code == 200, (array, form, reply.text)
+        for form in ("png", "tiff"):
+            assert client.get("/api/v1/array/full/a", params={"format": form}).status_code in (200, 400)
+        assert client.get("/api/v1/container/full/?format=h5").status_code == 200
+
+
 def test_formats_are_named_once():
     names = [name for form in ARRAY_FORMATS for name in (form.media_type, *form.aliases)]
     assert len(names) == len(set(names))
