@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like.client._parts import part_of, pieces, slices_of
 from databroker_like.client._side_by_side import side_by_side
+from databroker_like.client._subscribing import ArraySubscribing
 from databroker_like.client._writing_arrays import ArrayWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
@@ -33,7 +34,7 @@ class _WrongLength(ServiceFailed):
     """A reply is not as long as the structure says."""
 
 
-class _ArrayClient(ArrayWriting, BaseClient):
+class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
     """What the two clients of arrays share."""
 
     def structure(self) -> ArrayStructure:

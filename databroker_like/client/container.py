@@ -13,6 +13,7 @@ from urllib.parse import quote
 from databroker_like.client._deep import DeepSearchResults
 from databroker_like.client._filters import Condition, filters_of, parameters
 from databroker_like.client._paging import LARGEST_PAGE, pages
+from databroker_like.client._subscribing import ContainerSubscribing
 from databroker_like.client._writing_nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
 from databroker_like.errors import Invalid, NotFound, WrongType
@@ -38,7 +39,7 @@ _COUNTED_FOR = 1.0
 _MOST_COMPLETIONS = LARGEST_PAGE
 
 
-class Container(ContainerWriting, BaseClient, Mapping[str, Any]):
+class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str, Any]):
     """A container of nodes, as a read-only mapping.
 
     Nothing is listed that is not asked for: ``container.values()[-1]`` is one request, however many nodes there are.

@@ -204,6 +204,16 @@ class Context(Accounts):
         return self._app
 
     @property
+    def verify(self) -> Any:
+        """Whether, or by what, certificates are checked."""
+        return self._settings["verify"]
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether proxies are taken from the environment."""
+        return bool(self._settings["trust_env"])
+
+    @property
     def cache(self) -> Cache | None:
         """Where replies are kept; None when they are not."""
         return self._cache

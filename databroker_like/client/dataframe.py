@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from databroker_like.client._side_by_side import side_by_side
+from databroker_like.client._subscribing import TableSubscribing
 from databroker_like.client._writing_tables import TableWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, NoSuchColumn, OutOfRange, ServiceFailed, listed, nearest
@@ -25,7 +26,7 @@ _ARROW = "application/vnd.apache.arrow.file"
 _LONGEST_QUERY = 1600
 
 
-class _DataFrameClient(TableWriting, BaseClient):
+class _DataFrameClient(TableSubscribing, TableWriting, BaseClient):
     """What the two clients of tables share."""
 
     def structure(self) -> TableStructure:
@@ -220,6 +221,15 @@ class DaskDataFrameClient(_DataFrameClient):
         if not 0 <= partition < count:
             raise OutOfRange(f"{self.uri} has {count} partitions, and no partition {partition}")
         return self._lazy([partition], self._checked(columns))
+
+    def compute(self) -> pd.DataFrame:
+        """All rows of the table, in memory.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        return self._table(None).to_pandas()
 
     def _lazy(self, partitions: Sequence[int], columns: list[str] | None) -> dask.dataframe.DataFrame:
         import dask.dataframe as dd
