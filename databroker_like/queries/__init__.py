@@ -11,6 +11,7 @@ from databroker_like.errors import Invalid, InvalidQuery
 from databroker_like.queries._distinct import Tally, in_order
 from databroker_like.queries._human_time import local_timezone, timestamp, timezone_named
 from databroker_like.queries._keys import top_level_keys
+from databroker_like.queries._linear import LinearRegex
 from databroker_like.queries._nodes import (
     All,
     ElemMatch,
@@ -70,6 +71,7 @@ __all__ = [
     "KeyPresent",
     "KeysFilter",
     "Like",
+    "LinearRegex",
     "Lookup",
     "Lt",
     "Lte",

@@ -77,16 +77,17 @@ _FORMS: Mapping[str, tuple[Callable[..., Query], Mapping[str, _Reader]]] = {
     "notin": (queries.NotIn, {"key": _text, "value": _list}),
     "keypresent": (queries.KeyPresent, {"key": _text, "exists": _flag}),
     "like": (queries.Like, {"key": _text, "pattern": _pattern}),
+    "regex": (queries.LinearRegex, {"key": _text, "pattern": _text, "case_sensitive": _flag}),
     "specs": (queries.SpecsQuery, {"include": _texts, "exclude": _texts}),
     "structure_family": (queries.StructureFamilyQuery, {"value": _text}),
 }
 _OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "keypresent": {"exists": "true"},
+    "regex": {"case_sensitive": "true"},
     "specs": {"include": "[]", "exclude": "[]"},
 }
 #: Those that clients of the protocol know and that are not answered, with the reason.
 _REFUSED: Mapping[str, str] = {
-    "regex": "some regular expressions never end; search with 'like', in which % is any text",
     "access_tags_filter": "nothing has access tags here",
 }
 

@@ -143,6 +143,9 @@ def test_only_the_number_is_asked_for(ask):
         (filters("like", key="sample.label", pattern='"gold%"'), ["grid"]),
         (filters("like", key="sample.label", pattern='"%%%%%%%%leaf"'), ["grid"]),
         (filters("fulltext", text="leaf"), ["grid"]),
+        (filters("regex", key="sample.label", pattern="^Gold (l|L)"), ["grid"]),
+        (filters("regex", key="sample.label", pattern="^gold", case_sensitive="false"), ["grid"]),
+        (filters("regex", key="sample.label", pattern="^gold", case_sensitive="true"), []),
         (filters("lookup", key="table"), ["table"]),
         (filters("keys_filter", keys='["table", "grid", "nope"]'), ["grid", "table"]),
         (filters("specs", include='["demo"]', exclude="[]"), ["grid"]),
@@ -160,7 +163,7 @@ def test_what_is_searched_for_is_found(found, query, keys):
 def test_every_query_that_is_offered_is_tried_here(ask):
     tried = {
         "eq", "noteq", "comparison", "in", "notin", "keypresent", "like", "fulltext", "lookup", "keys_filter", "specs",
-        "structure_family", "contains",
+        "structure_family", "contains", "regex",
     }  # fmt: skip
     assert set(ask("").json()["queries"]) == tried
 
