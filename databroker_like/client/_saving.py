@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from databroker_like.errors import ServiceFailed
+from databroker_like.errors import ServiceFailed, WrongType
 
 if TYPE_CHECKING:
     import httpx
@@ -18,14 +19,21 @@ __all__ = ["Into", "to_file"]
 
 
 class Into:
-    """A reply written to an open file; begun anew when the connection broke.
+    """A reply written to an open file; begun anew when the connection broke, taken back when it fails.
 
     Parameters
     ----------
     file : binary file
+
+    Raises
+    ------
+    WrongType
+        When it is a file of text.
     """
 
     def __init__(self, file: Any) -> None:
+        if isinstance(file, io.TextIOBase) or not callable(getattr(file, "write", None)):
+            raise WrongType(f"what is exported are bytes: give a path, or a file opened as binary, not {file!r:.100}")
         self._file = file
         seekable = getattr(file, "seekable", None)
         self._start: int | None = file.tell() if seekable is not None and seekable() else None
@@ -35,11 +43,16 @@ class Into:
         if self._begun:
             if self._start is None:
                 raise ServiceFailed("the connection broke, and what was written to the stream cannot be taken back")
-            self._file.seek(self._start)
-            self._file.truncate()
+            self.take_back()
         self._begun = True
         for part in response.iter_bytes():
             self._file.write(part)
+
+    def take_back(self) -> None:
+        """Leave the file as it was, as far as that can be done."""
+        if self._begun and self._start is not None:
+            self._file.seek(self._start)
+            self._file.truncate()
 
 
 def to_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], None]) -> None:

@@ -300,7 +300,12 @@ class BaseClient(Updating):
         asked.append(("format", format))
         link = self._link("full")
         if path is None:
-            self.context.session.receive("GET", link, Into(filepath), params=asked)
+            into = Into(filepath)
+            try:
+                self.context.session.receive("GET", link, into, params=asked)
+            except BaseException:
+                into.take_back()
+                raise
         else:
             to_file(path, lambda file: self.context.session.receive("GET", link, Into(file), params=asked))
 
