@@ -1,6 +1,7 @@
 """Trees of nodes: what a service of the Tiled protocol shows, whatever it is made of."""
 
 from databroker_like.nodes._arrays import ArrayNode, AwkwardNode, RaggedNode, SparseNode
+from databroker_like.nodes._broken import BROKEN, BrokenNode
 from databroker_like.nodes._node import ContainerNode, Node, Query, Sorting, find
 from databroker_like.nodes._revised import Revised
 from databroker_like.nodes._sources import Asset, DataSource
@@ -16,11 +17,13 @@ from databroker_like.nodes.memory import (
 )
 
 __all__ = [
+    "BROKEN",
     "ArrayData",
     "ArrayNode",
     "Asset",
     "AwkwardData",
     "AwkwardNode",
+    "BrokenNode",
     "ColumnNode",
     "ContainerNode",
     "DataSource",

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from databroker_like.errors import InvalidRequest, NotFound, listed
-from databroker_like.nodes import ContainerNode, Node, find
+from databroker_like.errors import InvalidFile, InvalidRequest, NotFound, listed
+from databroker_like.nodes import BrokenNode, ContainerNode, Node, find
 from databroker_like.service import Settings
 from databroker_like.tree._parameters import Parameter
 
@@ -201,7 +201,11 @@ class Asked:
         ------
         NotFound
             When there is none, or it is of another kind.
+        InvalidFile
+            When nobody can tell of which kind it is, for it cannot be read.
         """
+        if isinstance(self.node, BrokenNode) and not isinstance(self.node, kinds):
+            raise InvalidFile(self.node.sentence)
         if not isinstance(self.node, kinds):
             wanted = listed(kind.structure_family.value for kind in kinds)
             where = "/".join(self.segments) or "the root"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from databroker_like.nodes import ContainerNode, TableNode
+from databroker_like.errors import InvalidFile
+from databroker_like.nodes import BrokenNode, ContainerNode, TableNode
 from databroker_like.tree._array_routes import array_block, array_full
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._awkward_routes import awkward_buffers, awkward_full
@@ -41,6 +42,9 @@ def container_full(asked: Asked) -> Reply:
     Reply
     """
     container: ContainerNode = asked.node_of(ContainerNode)
+    if isinstance(container, BrokenNode):
+        # As a container of nothing it can be listed; there is no data to send.
+        raise InvalidFile(container.sentence)
     form = chosen(asked, formats_of(container))
     return sent(
         asked, form, Export(container, columns_of(asked) or (), asked.settings, asked.params.one("fill") or "no")
