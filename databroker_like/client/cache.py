@@ -407,7 +407,7 @@ def _default_filepath() -> Path:
         return Path(told).expanduser().absolute() / "databroker_like_replies.db"
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("databroker_like", appauthor=False)) / "replies.db"
+    return Path(platformdirs.user_cache_dir("databroker-like", appauthor=False)) / "replies.db"
 
 
 def _key(request: httpx.Request) -> bytes:

@@ -253,7 +253,7 @@ def test_where_it_is_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("TILED_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     with Cache() as cache:
-        assert cache.filepath.parent.name == "databroker_like"
+        assert cache.filepath.parent.name == "databroker-like"
         assert cache.capacity == 500e6
         assert cache.max_item_size == 500e3
 
