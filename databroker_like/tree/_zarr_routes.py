@@ -170,14 +170,14 @@ class _TooMany(Exception):
 
 
 def _inside(node: Group) -> dict[str, Node] | None:
-    """Path -> array or group of all that is in a group; None when that is much."""
+    """Path -> array or group of all that is in a group; None when that is much, or some of it cannot be looked at."""
     found: dict[str, Node] = {}
     try:
         for path, one in _walked(node, ""):
             found[path] = one
             if len(found) > _MOST_INSIDE:
                 return None
-    except _TooMany:
+    except (_TooMany, DatabrokerError):
         return None
     return found
 

@@ -331,6 +331,30 @@ def test_an_arrow_file_is_the_table(rows):
         np.testing.assert_array_equal(back.column("x").to_numpy(), table.column("x").to_numpy())
 
 
+@given(
+    columns=st.dictionaries(
+        st.text(min_size=1, max_size=4).filter(str.isprintable), st.integers(), min_size=1, max_size=5
+    ),
+    rows=st.integers(0, 7),
+    part=st.integers(1, 4),
+    data=st.data(),
+)
+def test_parts_and_columns_of_a_table_are_those_of_the_table(columns, rows, part, data):
+    table = pa.table({name: np.arange(rows) + seed % 1000 for name, seed in columns.items()})
+    node = TableData(table, partition_rows=part)
+    client = caller(MapNode({"t": node}))
+    chosen = data.draw(st.lists(st.sampled_from(list(columns)), unique=True, min_size=1))
+    number = data.draw(st.integers(0, node.structure().npartitions - 1))
+    params = [("column", name) for name in chosen]
+    whole = client.get("/api/v1/table/full/t", params=params)
+    posted = client.post(f"/api/v1/table/partition/t?partition={number}", json=chosen)
+    assert pa.ipc.open_file(io.BytesIO(whole.content)).read_all().equals(table.select(chosen))
+    expected = table.select(chosen).slice(number * part, part)
+    assert pa.ipc.open_file(io.BytesIO(posted.content)).read_all().equals(expected)
+    beyond = client.get("/api/v1/table/partition/t", params={"partition": node.structure().npartitions})
+    assert (beyond.status_code, bool(beyond.json()["detail"])) == (400, True)
+
+
 def test_an_arrow_file_of_large_pieces_is_the_table():
     table = pa.table(
         {
@@ -587,7 +611,7 @@ def test_times_beyond_those_of_python_are_text():
     client = caller(MapNode({"t": TableData(table)}))
     for form in ("csv", "json", "json-seq", "html", "xlsx", "h5", "arrow", "parquet"):
         assert client.get("/api/v1/table/full/t", params={"format": form}).status_code == 200, form
-    assert "35704" in client.get("/api/v1/table/full/t?format=csv").text
+    assert "35680317-09-25T18:57:04" in client.get("/api/v1/table/full/t?format=csv").text
 
 
 def test_an_awkward_array_that_makes_no_sense_is_refused():

@@ -21,6 +21,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databroker_like.errors import MissingFile
 from databroker_like.nodes import ArrayData, MapNode, RaggedData, SparseData, TableData, dataset_node
 from databroker_like.service import Settings
 from databroker_like.structures import ArrayStructure
@@ -187,6 +188,24 @@ def test_only_who_has_the_key_reads(url: str) -> None:
 def test_what_is_not_there_is_said_so(path: str, status: int) -> None:
     reply = caller(tree()).get(f"/zarr/{path}")
     assert (reply.status_code, bool(reply.json()["detail"])) == (status, True), reply.text
+
+
+class Gone(MapNode):
+    """A container that cannot be looked into."""
+
+    def count(self) -> int:
+        raise MissingFile("the file is gone")
+
+
+def test_a_group_with_something_broken_in_it_tells_of_itself_alone() -> None:
+    client = caller(MapNode({"a": ArrayData(np.arange(2)), "gone": Gone({})}, metadata={"title": "x"}))
+    assert client.get("/zarr/v3/zarr.json").json() == {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"title": "x"},
+    }
+    assert client.get("/zarr/v2/.zmetadata").status_code == 404
+    assert client.get("/zarr/v3/a/c/0").content == np.arange(2).tobytes()
 
 
 def test_a_chunk_that_is_too_large_is_refused() -> None:
