@@ -12,6 +12,7 @@ from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import Invalid, MissingFile, listed, nearest
 from databroker_like.nodes import ContainerNode
 from databroker_like.nodes.catalogs import CatalogNode
+from databroker_like.nodes.files import FolderNode
 from databroker_like.nodes.runs import RunsNode
 from databroker_like.tree import build_app
 
@@ -34,8 +35,9 @@ def open_root(path: str | os.PathLike[str]) -> Iterator[ContainerNode]:
     Parameters
     ----------
     path : str or path
-        The folder of an embedded store, which becomes a catalog of runs; or a catalog YAML file, of which each source
-        is a node. Opening such a file runs the code that its author names in it.
+        The folder of an embedded store, which becomes a catalog of runs; a catalog YAML file, of which each source
+        is a node; or a folder of data files, each of which is one. Opening a catalog file runs the code that its author
+        names in it.
 
     Returns
     -------
@@ -69,9 +71,12 @@ def open_root(path: str | os.PathLike[str]) -> Iterator[ContainerNode]:
         with CatalogNode.of_file(place) as tree:
             yield tree
     elif place.is_dir():
-        raise Invalid(f"{place} is no embedded store: it has no {_DATABASE!r}; a catalog YAML file says what there is")
+        with closing(FolderNode(place)) as tree:
+            yield tree
     else:
-        raise Invalid(f"{place} is neither the folder of an embedded store nor a catalog YAML file (.yml, .yaml)")
+        raise Invalid(
+            f"{place} is neither the folder of a store or of data files nor a catalog YAML file (.yml, .yaml)"
+        )
 
 
 def open_app(
