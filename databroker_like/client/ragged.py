@@ -171,6 +171,9 @@ def _layout(ak: Any, column: pa.Array) -> Any:
 
     if column.null_count:
         raise ValueError("some of them are missing")
+    if isinstance(column, pa.ExtensionArray):
+        # A type of awkward's own, which Arrow knows as such once awkward is imported.
+        return _layout(ak, column.storage)
     if pa.types.is_fixed_size_list(column.type):
         inner = _layout(ak, column.flatten())
         return ak.contents.RegularArray(inner, column.type.list_size, zeros_length=len(column))
