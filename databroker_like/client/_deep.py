@@ -10,8 +10,8 @@ from typing import Any
 from databroker_like.client._filters import Condition, filters_of, parameters
 from databroker_like.client._paging import LARGEST_PAGE, pages
 from databroker_like.client.context import Context
-from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
+from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.queries import KeyLookup
 
 __all__ = ["DeepSearchResults"]
@@ -77,10 +77,9 @@ class DeepSearchResults(Mapping[_Path, Any]):
         return mine == (other._link, other._conditions, other._max_depth)
 
     def __getitem__(self, key: str | _Path) -> Any:
-        names = key if isinstance(key, tuple) else (key,)
-        if not all(isinstance(name, str) for name in names):
+        path = [part for part in key.split("/") if part] if isinstance(key, str) else key
+        if not isinstance(path, list | tuple) or not all(isinstance(name, str) for name in path):
             raise WrongType(f"a key here is a tuple of strings, not {key!r:.200}; by position, it is .values()[...]")
-        path = [part for name in names for part in name.split("/") if part]
         if path and (self._max_depth is None or len(path) <= self._max_depth):
             # What matches at a path is what a search in the container above it finds.
             above = self._context.node_url([*self._above, *path[:-1]]).replace("/metadata/", "/search/", 1)

@@ -6,6 +6,7 @@ import enum
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import IO, Any
 from urllib.parse import quote
@@ -16,8 +17,8 @@ from databroker_like.client._paging import LARGEST_PAGE, pages
 from databroker_like.client._subscribing import ContainerSubscribing
 from databroker_like.client._writing_nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
-from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
+from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.queries import KeyLookup
 
 __all__ = ["ASCENDING", "DESCENDING", "Container"]
@@ -110,9 +111,19 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         if self._conditions:
             return self._among_results(path)
         item, rest = self._inlined(path)
-        if rest:
-            item = self.context.get_item([*self.path_parts, *path], include_data_sources=self._include_data_sources)
-        return self._child(item)
+        return self._child(self._item_at(path, names) if rest else item)
+
+    def _item_at(self, path: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+        above, told = self.path_parts, self._include_data_sources
+        try:
+            return self.context.get_item([*above, *path], include_data_sources=told)
+        except NotFound:
+            # There are servers with slashes in their keys.
+            if list(names) == list(path):
+                raise
+            with suppress(NotFound):
+                return self.context.get_item([*above, *names], include_data_sources=told)
+            raise
 
     def _inlined(self, path: Sequence[str]) -> tuple[dict[str, Any], Sequence[str]]:
         """As far as what was sent with this container leads, and what of the path is left."""

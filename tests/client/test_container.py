@@ -13,6 +13,7 @@ from databroker_like.client import ASCENDING, DESCENDING
 from databroker_like.client.array import ArrayClient
 from databroker_like.client.base import BaseClient
 from databroker_like.client.iterviews import KeysView
+from databroker_like.nodes import MapNode
 from tests.client.small_server import API
 
 positions = st.none() | st.integers(-12, 12)
@@ -226,6 +227,14 @@ def test_pages_are_asked_for_with_the_search_where_links_do_not_repeat_it(
     assert len(server.asked) > 2
     assert all("filter[comparison][condition][key]" in dict(query) for _, _, query in server.asked)
     assert all(("fields", "") in query for _, _, query in server.asked)
+
+
+def test_keys_with_slashes_are_found_too(served: Any) -> None:
+    root = served(MapNode({"a": MapNode({"x/y": MapNode({}, metadata={"n": 1})}), "b": MapNode({})}))
+    assert root["a"]["x/y"].metadata["n"] == root["a", "x/y"].metadata["n"] == 1
+    assert [node.metadata["n"] for node in root["a"].values()] == [1]
+    with pytest.raises(KeyError, match="a/b/c"):
+        root["a", "b/c"]
 
 
 def test_a_page_that_leads_to_itself_is_told(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
