@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.client._remote_server import Server
 from databroker_like.client.array import ArrayClient
 from databroker_like.core._external import RaggedFrames
-from databroker_like.errors import DatabrokerError, Invalid
+from databroker_like.errors import DatabrokerError, Invalid, MissingFile, NotFound
 from databroker_like.files._lazy import ArrayInfo, LazyArray, named
 from databroker_like.structures import ArrayStructure
 
@@ -97,6 +97,9 @@ class RemoteColumn(LazyArray):
         wanted = tuple(slice(r.start, r[-1] + 1, r.step) for r in (rows, *box[1:]))
         try:
             out[...] = self._client().read(wanted)
+        except NotFound as error:
+            # There is a node, and nothing that its data is read of.
+            raise MissingFile(str(error)) from error
         except Invalid as error:
             if self._each is None:
                 raise

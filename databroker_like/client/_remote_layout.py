@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.client._remote_arrow import column_of
@@ -111,9 +112,8 @@ class RunInLayout:
         return self.look(anew=True).get("stop") or None
 
     def get_event_descriptors(self) -> list[Doc]:
-        """The descriptors, in the order of their times."""
-        found = [doc for stream in self._found().values() for doc in stream.descriptors]
-        return sorted(found, key=lambda doc: float(doc.get("time") or 0))
+        """The descriptors, stream by stream in the order in which the server has them."""
+        return [doc for stream in self._found().values() for doc in stream.descriptors]
 
     def _found(self) -> dict[str, _Stream]:
         with self._lock:
@@ -168,8 +168,9 @@ class RunInLayout:
         numbers = column_of(*columns["seq_num"])[:rows]
         inside = {key: self._client_array(path, item) for key, path, item in self._inside(stream)}
         pages: dict[str, list[Doc]] = {}
+        # From its time on, what was changed in the configuration holds.
         edges = [0, *(int(np.searchsorted(times, float(doc["time"]))) for doc in stream.descriptors[1:]), rows]
-        for doc, low, high in zip(stream.descriptors, edges, edges[1:], strict=True):
+        for doc, (low, high) in zip(stream.descriptors, pairwise(edges), strict=True):
             count = high - low
             if count <= 0:
                 pages[doc["uid"]] = []

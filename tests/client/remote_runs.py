@@ -24,7 +24,8 @@ from databroker_like.tree import build_app
 
 __all__ = ["RECORDED", "assert_same", "counting", "live", "read_quietly", "recorded", "served"]
 
-RECORDED = ("absorption", "beamline", "edge-scans", "images")
+RECORDED = ("absorption", "beamline", "edge-scans", "images", "engine")
+_DATA = Path(__file__).parents[1] / "data"
 
 
 def recorded(name: str, shared_data: Path) -> Any:
@@ -35,6 +36,10 @@ def recorded(name: str, shared_data: Path) -> Any:
         return BlueskyJSONLCatalog(str(shared_data / "beamline-json"))
     if name == "edge-scans":
         return BlueskyJSONLCatalog(str(shared_data / "edge-scans-jsonl" / "*.jsonl"))
+    if name == "engine":
+        return BlueskyJSONLCatalog(
+            str(_DATA / "runs" / "*.jsonl"), root_map={"/recorded/external": str(_DATA / "external")}
+        )
     pack, root = shared_data / "images-pack", "f8483b80395561ac779a5425da6646ca"
     return BlueskyMsgpackCatalog(
         str(pack / "documents" / "*.msgpack"),
