@@ -21,7 +21,7 @@ from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
 from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.queries import KeyLookup
 
-__all__ = ["ASCENDING", "DESCENDING", "Container"]
+__all__ = ["ASCENDING", "DESCENDING", "Container", "DeepSearchResults"]
 
 
 class Direction(enum.IntEnum):
