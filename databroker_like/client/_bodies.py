@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid, WrongType, listed
@@ -23,6 +23,7 @@ __all__ = [
     "is_dask_array",
     "is_dask_table",
     "memory_of",
+    "regular",
     "schema_of",
     "table_of",
     "table_structure",
@@ -139,13 +140,37 @@ def whole_chunks(array: Any) -> Chunks:
         return regular_chunks(array.shape, itemsize)
     if any(math.isnan(length) for lengths in array.chunks for length in lengths):
         raise Invalid("dask does not know how long the blocks of this array are: call its compute_chunk_sizes() first")
-    steps = [max(1, *lengths) for lengths in array.chunks]
+    return regular(array.chunks, array.shape, itemsize)
+
+
+def regular(chunks: Chunks, shape: Sequence[int], itemsize: int) -> Chunks:
+    """Blocks that are all alike but for the last, and not above 100 MB, as near to others as can be.
+
+    Parameters
+    ----------
+    chunks : tuple of tuple of int
+    shape : sequence of int
+    itemsize : int
+        The bytes of an element.
+
+    Returns
+    -------
+    tuple of tuple of int
+
+    Examples
+    --------
+    >>> regular(((3, 2, 2), (4,)), (7, 4), 8)
+    ((3, 3, 1), (4,))
+    >>> regular(((4,), (30_000_000,)), (4, 30_000_000), 1)
+    ((3, 1), (30000000,))
+    """
+    steps = [max(1, *lengths) for lengths in chunks]
     for axis in range(len(steps)):
         # From the first axis on: rows stay whole as long as they can.
         row = math.prod(steps[axis + 1 :]) * max(1, itemsize)
         if steps[axis] * row > MOST_BYTES:
             steps[axis] = max(1, MOST_BYTES // row)
-    return tuple(_cut(length, step) for length, step in zip(array.shape, steps, strict=True))
+    return tuple(_cut(length, step) for length, step in zip(shape, steps, strict=True))
 
 
 def _cut(length: int, step: int) -> tuple[int, ...]:

@@ -113,6 +113,7 @@ def ragged_parts(
     dims: Iterable[str] | None = None,
     dtype: np.dtype | None = None,
     most_bytes: int | None = None,
+    depth: int | None = None,
 ) -> tuple[RaggedStructure, bytes]:
     """A ragged array: its structure, and its buffers in a zip, with their form and the number of rows.
 
@@ -124,6 +125,8 @@ def ragged_parts(
         Of the elements; as they are, by default.
     most_bytes : int, optional
         Of the rows of one block; all rows are one, by default.
+    depth : int, optional
+        How many axes it has, which an array without rows cannot tell; two by default, when there are none.
 
     Returns
     -------
@@ -148,16 +151,20 @@ def ragged_parts(
     if dtype is not None:
         found = ak.values_astype(found, dtype)
     found = ak.to_packed(ak.from_regular(found, axis=None))
-    layout, depth = found.layout, 1
-    while layout.is_list and layout.parameter("__array__") not in ("string", "bytestring"):
-        layout, depth = layout.content, depth + 1
-    if not layout.is_numpy or layout.inner_shape or depth == 1:
+    layout, axes = _innermost(found.layout)
+    if layout.is_unknown:
+        # Without any element, awkward knows neither of what kind they are nor, without rows, how deep they lie.
+        axes = max(depth or 2, axes)
+        kind_of_rows = " * ".join([*["var"] * (axes - 1), str(dtype or np.dtype("f8"))])
+        found = ak.to_packed(ak.enforce_type(found, kind_of_rows))
+        layout, axes = _innermost(found.layout)
+    if not layout.is_numpy or layout.inner_shape or axes == 1:
         raise Invalid(
             "a ragged array has rows of numbers alone; write_awkward writes what has fields, text or missing elements, "
             "and write_array what has no rows"
         )
     rows, kind = len(found), data_type_of(np.asarray(layout.data).dtype)
-    inner = (None,) * (depth - 1)
+    inner = (None,) * (axes - 1)
     cut = (rows,) if most_bytes is None else _rows_cut(_elements(ak, found), most_bytes // kind.itemsize)
     named = None if dims is None else tuple(dims)
     structure = RaggedStructure(kind, (rows, *inner), len(layout), (cut, *inner), named)
@@ -170,6 +177,14 @@ def ragged_parts(
 def ragged_rows(array: Any, start: int, stop: int) -> Any:
     """Some of the rows, of anything that can be written as a ragged array."""
     return _awkward(registry.require("awkward", "write ragged arrays"), array)[start:stop]
+
+
+def _innermost(layout: Any) -> tuple[Any, int]:
+    """What is in the rows, and how many axes there are."""
+    axes = 1
+    while layout.is_list and layout.parameter("__array__") not in ("string", "bytestring"):
+        layout, axes = layout.content, axes + 1
+    return layout, axes
 
 
 def _elements(ak: Any, array: Any) -> list[int]:

@@ -18,7 +18,7 @@ from databroker_like.structures import ArrayStructure
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ArrayWriting", "put_array"]
+__all__ = ["ArrayWriting", "put_array", "put_block"]
 
 #: What is smaller is written by one request, however many blocks it has on the server.
 _AT_ONCE = 32 << 20
@@ -65,7 +65,7 @@ class _Blocks:
         self.context = context
         self.structure = structure
         self.advance: Callable[..., None] | None = None
-        self._link = data_link(item, "block")
+        self._item = item
         self._persist = persist
         self._starts = [list(itertools.accumulate(lengths, initial=0)) for lengths in structure.chunks]
 
@@ -81,10 +81,21 @@ class _Blocks:
 
     def put(self, block: Sequence[int], array: np.ndarray) -> None:
         """Write one of them."""
-        params = [("block", ",".join(map(str, block)))]
-        box = self.structure.block_box(block)
-        lengths = tuple(s.stop - s.start for s in box)
-        _put(self.context, self._link, params, _of_type(array, self.structure, lengths), self._persist)
+        put_block(self.context, self._item, self.structure, block, array, self._persist)
+
+
+def put_block(
+    context: Context,
+    item: Mapping[str, Any],
+    structure: ArrayStructure,
+    block: Sequence[int],
+    array: np.ndarray,
+    persist: bool = True,
+) -> None:
+    """The elements of one block of an array."""
+    lengths = tuple(s.stop - s.start for s in structure.block_box(block))
+    params = [("block", ",".join(map(str, block)))]
+    _put(context, data_link(item, "block"), params, _of_type(array, structure, lengths), persist)
 
 
 def _put(
@@ -181,9 +192,7 @@ class ArrayWriting:
         part = part_of(None if slice is Ellipsis else slice, [s.stop - s.start for s in box])
         lengths = tuple(map(len, part.box))
         if lengths == tuple(s.stop - s.start for s in box) and not part.flipped:
-            fitting = _of_type(found, structure, lengths)
-            params = [("block", ",".join(map(str, block)))]
-            _put(self.context, data_link(self.item, "block"), params, fitting, persist)
+            put_block(self.context, self.item, structure, block, found, persist)
             return
         if part.flipped or any(positions.step != 1 for positions in part.box):
             raise Invalid("a part of a block that is written goes forward and has no gaps")

@@ -12,7 +12,22 @@ from databroker_like.client.context import Context
 from databroker_like.errors import Invalid, NotOffered
 from databroker_like.structures import AwkwardStructure, RaggedStructure, SparseStructure
 
-__all__ = ["AwkwardWriting", "RaggedWriting", "SparseWriting", "put_ragged"]
+__all__ = ["AwkwardWriting", "RaggedWriting", "SparseWriting", "put_ragged", "put_sparse", "put_sparse_block"]
+
+
+def put_sparse(context: Context, item: Mapping[str, Any], coords: Any, data: Any, shape: Sequence[int]) -> None:
+    """All elements of a sparse array."""
+    table = coordinates_table(coords, data, shape)
+    send(context, "PUT", data_link(item, "full"), content=arrow_file(table), content_type=ARROW)
+
+
+def put_sparse_block(
+    context: Context, item: Mapping[str, Any], coords: Any, data: Any, structure: SparseStructure, block: Sequence[int]
+) -> None:
+    """The elements of one block of a sparse array, with places counted from where it begins."""
+    table = coordinates_table(coords, data, [s.stop - s.start for s in structure.block_box(block)])
+    params = [("block", ",".join(map(str, block)))]
+    send(context, "PUT", data_link(item, "block"), params=params, content=arrow_file(table), content_type=ARROW)
 
 
 class SparseWriting:
@@ -42,8 +57,7 @@ class SparseWriting:
         NotWritable
             When the server takes no data here.
         """
-        table = coordinates_table(coords, data, self.structure().shape)
-        send(self.context, "PUT", data_link(self.item, "full"), content=arrow_file(table), content_type=ARROW)
+        put_sparse(self.context, self.item, coords, data, self.structure().shape)
 
     def write_block(self, coords: Any, data: Any, block: Sequence[int]) -> None:
         """Write the elements of one block anew.
@@ -65,11 +79,7 @@ class SparseWriting:
         NotWritable
             When the server takes no data here.
         """
-        box = self.structure().block_box(block)
-        table = coordinates_table(coords, data, [s.stop - s.start for s in box])
-        params = [("block", ",".join(map(str, block)))]
-        link = data_link(self.item, "block")
-        send(self.context, "PUT", link, params=params, content=arrow_file(table), content_type=ARROW)
+        put_sparse_block(self.context, self.item, coords, data, self.structure(), block)
 
 
 class AwkwardWriting:

@@ -15,7 +15,7 @@ from databroker_like.structures import TableStructure
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TableWriting", "fitted", "put_partition", "put_table"]
+__all__ = ["TableWriting", "add_rows", "fitted", "put_partition", "put_table"]
 
 
 def put_table(context: Context, item: Mapping[str, Any], table: pa.Table) -> None:
@@ -28,6 +28,13 @@ def put_partition(context: Context, item: Mapping[str, Any], partition: int, tab
     params = [("partition", str(partition))]
     link = data_link(item, "partition")
     send(context, "PUT", link, params=params, content=arrow_file(table), content_type=ARROW)
+
+
+def add_rows(context: Context, item: Mapping[str, Any], partition: int, table: pa.Table) -> None:
+    """More rows at the end of one partition; never twice."""
+    params = [("partition", str(partition))]
+    link = data_link(item, "partition")
+    send(context, "PATCH", link, params=params, content=arrow_file(table), content_type=ARROW, repeat=False)
 
 
 def fitted(table: pa.Table, structure: TableStructure, uri: str) -> pa.Table:
@@ -157,10 +164,7 @@ class TableWriting:
         NotWritable
             When nothing can be added to this table.
         """
-        params = [("partition", str(self._at(partition)))]
-        body = arrow_file(self._fitted(dataframe))
-        link = data_link(self.item, "partition")
-        send(self.context, "PATCH", link, params=params, content=body, content_type=ARROW, repeat=False)
+        add_rows(self.context, self.item, self._at(partition), self._fitted(dataframe))
 
     def _at(self, partition: int) -> int:
         count = self.structure().npartitions

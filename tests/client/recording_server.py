@@ -55,10 +55,23 @@ class RecordingServer:
         self.nodes: dict[str, dict[str, Any]] = {"": _node([], {"id": "", "structure_family": "container"})}
         self.instead: list[int | str] = []
         self.structure: dict[str, Any] | None = None
+        #: Paths of routes that are refused.
+        self.refused: set[str] = set()
 
     @property
     def changes(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.method != "GET"]
+
+    def written(self, path: str) -> list[Asked]:
+        """The requests that wrote the data of a node, since it was last made."""
+        found: list[Asked] = []
+        for asked in self.changes:
+            route, _, at = asked.path.strip("/").partition("/")
+            if asked.method == "POST" and "/".join(filter(None, [at, asked.json["id"]])) == path:
+                found = []
+            elif at.partition("/")[2] == path and route != "metadata":
+                found.append(asked)
+        return found
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -77,6 +90,8 @@ class RecordingServer:
     def answer(self, asked: Asked) -> tuple[int, Any]:
         if asked.method == "GET":
             return self.read(asked)
+        if asked.path in self.refused:
+            return 400, {"detail": "told to refuse it"}
         instead = self.instead.pop(0) if self.instead else None
         if isinstance(instead, int):
             return instead, {"detail": f"told to answer {instead}"}
@@ -108,6 +123,10 @@ class RecordingServer:
             return 404, {"detail": f"No such entry: {path}"}
         if asked.method == "DELETE" and route == "metadata":
             del self.nodes[path]
+            return 200, None
+        if asked.method == "PUT" and route == "metadata":
+            if asked.json["metadata"] is not None:
+                self.nodes[path]["attributes"]["metadata"] = asked.json["metadata"]
             return 200, None
         if asked.method == "PATCH" and path.startswith("full/"):
             return 200, self.structure

@@ -83,6 +83,9 @@ def test_places_that_do_not_fit_are_refused(writable: Any, recording: RecordingS
         (ragged.array([[1, 2], [], [3]]), [3, None], 3),
         (ak.Array([np.ones((2, 3)), np.ones((1, 3))]), [2, None, None], 9),
         (np.ones((2, 3)), [2, None], 6),
+        ([[], []], [2, None], 0),
+        ([], [0, None], 0),
+        ([[], [[]]], [2, None, None], 0),
     ],
 )
 def test_rows_are_written_with_their_form(
