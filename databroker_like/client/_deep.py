@@ -39,6 +39,18 @@ class DeepSearchResults(Mapping[_Path, Any]):
         Makes the client of what the server says of a node.
     include_data_sources : bool
         Whether the server is asked where the data lies.
+
+    Examples
+    --------
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode
+    >>> from databroker_like.tree import build_app
+    >>> from databroker_like.queries import Key
+    >>> inside = MapNode({"b": MapNode({}, metadata={"color": "red"})})
+    >>> with Context.from_app(build_app(MapNode({"a": inside}), public=True)) as context:
+    ...     found = from_context(context).search_deep(Key("color") == "red")
+    ...     list(found), found["a", "b"].metadata
+    ([('a', 'b')], {'color': 'red'})
     """
 
     def __init__(

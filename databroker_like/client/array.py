@@ -214,6 +214,18 @@ class ArrayClient(_ArrayClient):
     """An array on a server, read into memory.
 
     ``array[...]`` reads what is asked for and nothing else; `numpy.asarray` reads all of it.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import ArrayData, MapNode
+    >>> from databroker_like.tree import build_app
+    >>> app = build_app(MapNode({"a": ArrayData(numpy.arange(20).reshape(4, 5))}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     array = from_context(context)["a"]
+    ...     array.shape, array[0, ::-2], array.read_block((0, 0), (slice(2), 0))
+    ((4, 5), array([4, 2, 0]), array([0, 5]))
     """
 
     def read(self, slice: Any = None) -> np.ndarray:
@@ -262,7 +274,20 @@ class ArrayClient(_ArrayClient):
 
 
 class DaskArrayClient(_ArrayClient):
-    """An array on a server, as a dask array that reads block by block when it is computed."""
+    """An array on a server, as a dask array that reads block by block when it is computed.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import ArrayData, MapNode
+    >>> from databroker_like.tree import build_app
+    >>> app = build_app(MapNode({"a": ArrayData(numpy.arange(20).reshape(4, 5))}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     lazy = from_context(context, "dask")["a"]
+    ...     int(lazy[:, 1].sum().compute())
+    34
+    """
 
     def read(self, slice: Any = None) -> dask.array.Array:
         """All of the array, or a part; nothing is read yet.

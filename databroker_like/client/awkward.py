@@ -29,6 +29,19 @@ class AwkwardClient(AwkwardWriting, BaseClient):
 
     ``array["x"]``, ``array[:10]`` and ``array["x", :, 0]`` ask for those buffers that hold what is wanted, and for no
     others.
+
+    Examples
+    --------
+    >>> import awkward
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import AwkwardData, MapNode
+    >>> from databroker_like.tree import build_app
+    >>> form, length, buffers = awkward.to_buffers(awkward.Array([{"x": [1, 2], "y": 1.5}, {"x": [], "y": 2.5}]))
+    >>> node = AwkwardData(form.to_dict(), length, buffers)
+    >>> with Context.from_app(build_app(MapNode({"a": node}), public=True)) as context:
+    ...     array = from_context(context)["a"]
+    ...     array["x"].tolist(), array[1].tolist()
+    ([[1, 2], []], {'x': [], 'y': 2.5})
     """
 
     def structure(self) -> AwkwardStructure:

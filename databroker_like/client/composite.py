@@ -32,6 +32,21 @@ class CompositeClient(Container):
     """A container whose keys are those of its arrays and the columns of its tables.
 
     The tables themselves are in ``client.base``.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import pyarrow
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import ArrayData, MapNode, TableData
+    >>> from databroker_like.tree import build_app
+    >>> from databroker_like.structures import Spec
+    >>> parts = {"table": TableData(pyarrow.table({"det": [5, 6]})), "image": ArrayData(numpy.ones((2, 3)))}
+    >>> app = build_app(MapNode({"stream": MapNode(parts, specs=[Spec("composite")])}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     stream = from_context(context)["stream"]
+    ...     list(stream), dict(stream.read().sizes)
+    (['det', 'image'], {'dim0': 2, 'image_dim1': 3})
     """
 
     _known: tuple[float, dict[str, tuple[Any, str | None]]] | None = None

@@ -53,6 +53,18 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         All of which hold of the nodes seen here; ones of `databroker_like.queries`.
     sorting : sequence of (key, 1 or -1), optional
         In place of that of the server.
+
+    Examples
+    --------
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode
+    >>> from databroker_like.tree import build_app
+    >>> from databroker_like.queries import Key
+    >>> tree = MapNode({f"scan {n}": MapNode({}, metadata={"n": n}) for n in range(12)})
+    >>> with Context.from_app(build_app(tree, public=True)) as context:
+    ...     scans = from_context(context)
+    ...     scans.keys()[-2:], len(scans.search(Key("n") > 3)), scans.sort(("n", -1)).values().first().metadata["n"]
+    (['scan 10', 'scan 11'], 8, 11)
     """
 
     def __init__(

@@ -131,7 +131,20 @@ class _DataFrameClient(TableSubscribing, TableWriting, BaseClient):
 
 
 class DataFrameClient(_DataFrameClient):
-    """A table on a server, read as a dataframe of pandas."""
+    """A table on a server, read as a dataframe of pandas.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode, TableData
+    >>> from databroker_like.tree import build_app
+    >>> app = build_app(MapNode({"t": TableData(pyarrow.table({"time": [1.0, 2.0], "det": [5, 6]}))}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     table = from_context(context)["t"]
+    ...     table.columns, table.read(["det"])["det"].tolist(), table["time"].read()
+    (['time', 'det'], [5, 6], array([1., 2.]))
+    """
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows of the table.
@@ -176,7 +189,20 @@ class DataFrameClient(_DataFrameClient):
 
 
 class DaskDataFrameClient(_DataFrameClient):
-    """A table on a server, as a dataframe of dask that reads partition by partition when it is computed."""
+    """A table on a server, as a dataframe of dask that reads partition by partition when it is computed.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode, TableData
+    >>> from databroker_like.tree import build_app
+    >>> app = build_app(MapNode({"t": TableData(pyarrow.table({"time": [1.0, 2.0], "det": [5, 6]}))}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     lazy = from_context(context, "dask")["t"].read()
+    ...     int(lazy["det"].sum().compute())
+    11
+    """
 
     def read(self, columns: Sequence[str] | None = None) -> dask.dataframe.DataFrame:
         """All rows of the table; nothing is read yet.

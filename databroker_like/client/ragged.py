@@ -29,6 +29,17 @@ class RaggedClient(RaggedWriting, BaseClient):
     """A ragged array on a server, read into memory.
 
     ``array[...]`` asks for those rows that are wanted, and for no others.
+
+    Examples
+    --------
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode, RaggedData
+    >>> from databroker_like.tree import build_app
+    >>> app = build_app(MapNode({"a": RaggedData([[1.0, 2.0], [3.0]])}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     array = from_context(context)["a"]
+    ...     array.shape, array[:, ::-1].tolist()
+    ((2, None), [[2.0, 1.0], [3.0]])
     """
 
     def structure(self) -> RaggedStructure:

@@ -32,6 +32,17 @@ class SparseClient(SparseWriting, BaseClient):
     """A sparse array on a server, read into memory.
 
     ``array[...]`` reads the elements of what is asked for and nothing else.
+
+    Examples
+    --------
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode, SparseData
+    >>> from databroker_like.tree import build_app
+    >>> app = build_app(MapNode({"a": SparseData([[0, 2], [1, 0]], [1.5, 2.5], (3, 2))}), public=True)
+    >>> with Context.from_app(app) as context:
+    ...     array = from_context(context)["a"]
+    ...     array.read(), array[::-1].todense().tolist()
+    (<COO: shape=(3, 2), dtype=float64, nnz=2, fill_value=0.0>, [[2.5, 0.0], [0.0, 0.0], [0.0, 1.5]])
     """
 
     def structure(self) -> SparseStructure:

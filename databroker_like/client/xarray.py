@@ -73,7 +73,20 @@ class _DatasetClient(Container):
 
 
 class DatasetClient(_DatasetClient):
-    """A dataset on a server, read into memory; and a container of its variables, which are read one by one."""
+    """A dataset on a server, read into memory; and a container of its variables, which are read one by one.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode, dataset_node
+    >>> from databroker_like.tree import build_app
+    >>> node = dataset_node(xarray.Dataset({"det": ("time", [5.0, 6.0])}, {"time": [1.0, 2.0]}))
+    >>> with Context.from_app(build_app(MapNode({"d": node}), public=True)) as context:
+    ...     dataset = from_context(context)["d"]
+    ...     list(dataset), dataset.read()["det"].values
+    (['det', 'time'], array([5., 6.]))
+    """
 
     def read(self, variables: Sequence[str] | None = None, *, optimize_wide_table: bool = True) -> xr.Dataset:
         """All of the dataset, or some of its variables.
@@ -102,7 +115,19 @@ class DatasetClient(_DatasetClient):
 
 
 class DaskDatasetClient(_DatasetClient):
-    """A dataset on a server, as one of dask arrays, which read when they are computed."""
+    """A dataset on a server, as one of dask arrays, which read when they are computed.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> from databroker_like.client import Context, from_context
+    >>> from databroker_like.nodes import MapNode, dataset_node
+    >>> from databroker_like.tree import build_app
+    >>> node = dataset_node(xarray.Dataset({"det": ("time", [5.0, 6.0])}, {"time": [1.0, 2.0]}))
+    >>> with Context.from_app(build_app(MapNode({"d": node}), public=True)) as context:
+    ...     float(from_context(context, "dask")["d"].read()["det"].max().compute())
+    6.0
+    """
 
     def read(self, variables: Sequence[str] | None = None, *, optimize_wide_table: bool = True) -> xr.Dataset:
         """All of the dataset, or some of its variables; only the coordinates that label an axis are read.
