@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -60,6 +61,12 @@ class Server:
 _servers: dict[str, Server] = {}
 _places: dict[str, tuple[Server, tuple[str, ...]]] = {}
 _lock = threading.Lock()
+
+
+@atexit.register
+def _close() -> None:
+    for server in _servers.values():
+        server.context.close()
 
 
 def server_at(
