@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -124,22 +124,30 @@ class FolderNode(ListedNode):
 
     def _node(self, key: str) -> Node | None:
         entry = self._entries().get(key)
-        if entry is None:
-            return None
-        places = [self._place.inside(name) for name in entry.names]
-        stamp = places[0].stamp()
+        return None if entry is None else self._of(entry)
+
+    def _looked_at(self, keys: Iterable[str]) -> Iterator[tuple[str, Node]]:
+        entries = self._entries()
+        for key in keys:
+            node = self._of(entries[key]) if key in entries else None
+            if node is not None:
+                yield key, node
+
+    def _of(self, entry: Entry) -> Node | None:
+        first = self._place.inside(entry.names[0])
+        stamp = first.stamp()
         if stamp is None:
             return None
-        if entry.format in ("folder", "zarr") and os.path.isdir(places[0].path):
-            return self._folder(entry, places[0])
+        if entry.format in ("folder", "zarr") and os.path.isdir(first.path):
+            return self._folder(entry, first)
 
         def made() -> Node:
             try:
-                return _node_of(entry, places, stamp)
+                return _node_of(entry, [self._place.inside(name) for name in entry.names], stamp)
             except DatabrokerError as error:
                 return BrokenNode(str(error), version=stamp)
 
-        return self._place.served.remembered((places[0].name, entry.names), stamp, made)
+        return self._place.served.remembered((first.name, entry.names), stamp, made)
 
     def _folder(self, entry: Entry, place: Place) -> Node:
         served = self._place.served

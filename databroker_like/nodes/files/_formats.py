@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 __all__ = ["Entry", "entries_of"]
 
+_PACKED = ".zarr.zip"
 #: How a name ends -> the format. A folder ends so too when it is a Zarr store.
 _SUFFIXES = MappingProxyType(
     {
@@ -31,7 +32,7 @@ _SUFFIXES = MappingProxyType(
         ".jpeg": "jpeg",
         ".png": "png",
         ".zarr": "zarr",
-        ".zarr.zip": "zarr",
+        _PACKED: "zarr",
     }
 )
 #: The formats of which numbered files are one array together.
@@ -39,8 +40,7 @@ _NUMBERED = frozenset({"tiff", "npy", "jpeg", "png"})
 _NUMBER = re.compile(r"(.*?)(\d+)", re.ASCII | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What is shown of a folder under one key.
 
     Parameters
@@ -85,7 +85,9 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
     i_ tiff 2
     sub folder 1
     """
-    found: list[tuple[str, Entry]] = []
+    # The keys that each would have, the shortest first; the last is the name of a file, which no other has.
+    wishes: list[tuple[str, ...]] = []
+    found: list[Entry] = []
     numbered: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for name in files:
         stem, form = _split(name)
@@ -93,46 +95,38 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
             continue
         number = _NUMBER.fullmatch(stem) if form in _NUMBERED else None
         if number is None:
-            found.append((stem, Entry(name, form, (name,))))
+            wishes.append((stem, name))
+            found.append(Entry(name, form, (name,)))
         else:
             numbered.setdefault((number[1], form), []).append((int(number[2]), name))
     for name in folders:
         stem, form = _split(name)
         is_zarr = form == "zarr" and not name.lower().endswith(".zip")
-        found.append((stem, Entry(name, "zarr", (name,))) if is_zarr else (name, Entry(name, "folder", (name,))))
+        wishes.append((stem, name) if is_zarr else (name,))
+        found.append(Entry(name, "zarr" if is_zarr else "folder", (name,)))
     for (prefix, form), numbers in numbered.items():
         names = tuple(name for _, name in sorted(numbers))
-        # The full name of numbered files that would be taken for others says what they are.
-        found.append((prefix or form, Entry(f"{prefix}.{form}", form, names, True)))
-    return sorted(_keyed(found), key=lambda entry: entry.key)
+        wishes.append((prefix or form, f"{prefix}.{form}", names[0]))
+        found.append(Entry(names[0], form, names, True))
+    return sorted(entry._replace(key=key) for key, entry in zip(_keys(wishes), found, strict=True))
 
 
 def _split(name: str) -> tuple[str, str | None]:
     """The name without the ending that says the format, and the format; None when it says none."""
     lower = name.lower()
-    for length in (2, 1):
-        parts = lower.rsplit(".", length)
-        suffix = "." + ".".join(parts[1:])
-        if len(parts) == length + 1 and parts[0] and suffix in _SUFFIXES:
-            return name[: -len(suffix)], _SUFFIXES[suffix]
-    return name, None
+    at = lower.rfind(".")
+    if lower.endswith(_PACKED):
+        at = len(lower) - len(_PACKED)
+    form = _SUFFIXES.get(lower[at:]) if at > 0 else None
+    return (name, None) if form is None else (name[:at], form)
 
 
-def _keyed(found: list[tuple[str, Entry]]) -> list[Entry]:
-    """Entries under short keys, where they have them alone, and else under those that they came with."""
-    keys = [short for short, _ in found]
-    # A full name may be the short key of yet another; then that one has its full name too.
-    while True:
-        counts = Counter(keys)
-        shared = [
-            at for at, (key, (_, entry)) in enumerate(zip(keys, found, strict=True)) if _is_shared(counts, key, entry)
-        ]
-        if not shared:
-            break
-        for at in shared:
-            keys[at] = found[at][1].key
-    return [replace(entry, key=key) for key, (_, entry) in zip(keys, found, strict=True)]
-
-
-def _is_shared(counts: Counter[str], key: str, entry: Entry) -> bool:
-    return counts[key] > 1 and key != entry.key
+def _keys(wishes: list[tuple[str, ...]]) -> list[str]:
+    """For each the first of its wishes that no other has."""
+    keys = [wish[0] for wish in wishes]
+    levels: dict[int, int] = {}
+    while len(counts := Counter(keys)) < len(keys):
+        for at, wish in enumerate(wishes):
+            if counts[keys[at]] > 1 and (level := levels.get(at, 0) + 1) < len(wish):
+                keys[at], levels[at] = wish[level], level
+    return keys

@@ -55,10 +55,11 @@ class ListedNode(ContainerNode):
         return len(self._matching()) if self._tests else sum(1 for _ in self._keys_asked())
 
     def page(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[str, Node]]]:
-        if not self._tests:
-            return super().page(offset, limit)
-        found = self._matching()
-        return len(found), found[offset : offset + limit]
+        if self._tests or any(key for key, _ in self._sorting):
+            found = self._matching()
+            return len(found), found[offset : offset + limit]
+        keys = list(self._keys_asked())
+        return len(keys), list(self._looked_at(keys[offset : offset + limit]))
 
     def search(self, query: Query) -> Self:
         other = copy.copy(self)
@@ -85,6 +86,7 @@ class ListedNode(ContainerNode):
         return (key for key in keys if self._only is None or key in self._only)
 
     def _looked_at(self, keys: Iterable[str]) -> Iterator[tuple[str, Node]]:
+        """Those of the keys that are there, with their nodes."""
         for key in keys:
             node = self._node(key)
             if node is not None:

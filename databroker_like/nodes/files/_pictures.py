@@ -167,7 +167,7 @@ def numbered_node(places: Sequence[Place], form: str) -> FileArray:
     )
 
     def version() -> Any:
-        return tuple(place.stamp() for place in places)
+        return tuple(place.quick_stamp() for place in places)
 
     return FileArray(Stacked(NumberedFiles(places, make)), places[0], what, version=version, source=source, metadata={})
 

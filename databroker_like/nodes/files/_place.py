@@ -140,6 +140,14 @@ class Place:
             return None
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
+    def quick_stamp(self) -> Stamp | None:
+        """As `stamp`, of what was looked at before: whether a link leads out of the folder is not asked again."""
+        try:
+            found = os.stat(self.path)
+        except (OSError, ValueError):
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
     def asset(self, *, is_directory: bool = False, parameter: str = "data_uri", num: int | None = None) -> Asset:
         """It as a part of a data source."""
         return Asset(Path(self.path), self.name, is_directory, parameter, num)

@@ -62,3 +62,11 @@ def test_a_store_of_zarr_is_known_by_its_name_packed_or_not() -> None:
         ("z", "zarr"),
         ("z.zarr.zip2", "folder"),
     ]
+
+
+def test_numbered_files_whose_name_in_common_is_that_of_a_file_have_the_name_of_their_first() -> None:
+    assert [entry.key for entry in entries_of(["a.npy", "a1.npy", "a2.npy", "a.csv"], [])] == [
+        "a.csv",
+        "a.npy",
+        "a1.npy",
+    ]
