@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import msgpack
 import orjson
 
 from databroker_like.client._about import About
 from databroker_like.client._accounts import Accounts
-from databroker_like.client._addresses import node_of, without_key
+from databroker_like.client._addresses import node_of, path_of, without_key
 from databroker_like.client._tokens import TokenFolder, Tokens
 from databroker_like.errors import NotAuthenticated, NotFound, ServiceFailed
 from databroker_like.http import InProcess, Reply, Session
@@ -248,7 +247,7 @@ class Context(Accounts):
         -------
         str
         """
-        return f"{self.api_uri}/metadata/{'/'.join(quote(part, safe='') for part in path_parts)}"
+        return f"{self.api_uri}/metadata/{path_of(path_parts)}"
 
     def get_json(self, url: str, params: Sequence[tuple[str, str | int]] = ()) -> Any:
         """The content of a reply in msgpack or JSON.

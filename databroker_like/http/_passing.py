@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import os
+import random
 import time
+from time import sleep
 
 import httpx
 
 from databroker_like.errors import DatabrokerError, Invalid
 
-__all__ = ["Passing", "asked_to_wait", "attempts_and_seconds", "pause_after", "said_of"]
+__all__ = ["Passing", "Patience", "asked_to_wait", "said_of"]
 
+#: In seconds: what a server may ask for, and what is waited when it asks for nothing.
 _LONGEST_PAUSE = 30.0
+_FIRST_PAUSE = 0.2
+_LONGEST_STEP = 10.0
+_chance = random.SystemRandom()
+_log = logging.getLogger("databroker_like.http")
 
 
 class Passing(Exception):
@@ -34,36 +42,56 @@ class Passing(Exception):
         self.untouched = untouched
 
 
-def attempts_and_seconds() -> tuple[int, float]:
-    """How often a request is made at the most, and for how long, as the environment says.
+class Patience:
+    """How often something is tried, and for how long.
 
-    Returns
-    -------
-    int
-        ``TILED_RETRY_ATTEMPTS``, or 10.
-    float
-        ``TILED_RETRY_TIMEOUT``, or 45 seconds.
+    Parameters
+    ----------
+    most : int, optional
+        How often at the most; as the environment says, by default: ``TILED_RETRY_ATTEMPTS`` times (10), for
+        ``TILED_RETRY_TIMEOUT`` seconds (45).
 
     Raises
     ------
     Invalid
-        When it says something else than numbers.
+        When the environment says something else than numbers.
     """
-    attempts, seconds = os.environ.get("TILED_RETRY_ATTEMPTS", "10"), os.environ.get("TILED_RETRY_TIMEOUT", "45")
-    try:
-        return max(int(attempts), 1), max(float(seconds), 0.0)
-    except ValueError:
-        raise Invalid(
-            f"TILED_RETRY_ATTEMPTS is a whole number and TILED_RETRY_TIMEOUT one of seconds, not {attempts!r} and "
-            f"{seconds!r}"
-        ) from None
 
+    def __init__(self, most: int | None = None) -> None:
+        attempts, seconds = os.environ.get("TILED_RETRY_ATTEMPTS", "10"), os.environ.get("TILED_RETRY_TIMEOUT", "45")
+        try:
+            self.most, self._seconds = max(int(attempts), 1) if most is None else most, float(seconds)
+        except ValueError:
+            raise Invalid(
+                f"TILED_RETRY_ATTEMPTS is a whole number and TILED_RETRY_TIMEOUT one of seconds, not {attempts!r} and "
+                f"{seconds!r}"
+            ) from None
+        #: Which attempt this is, from 1.
+        self.attempt = 1
+        self._start = time.monotonic()
 
-def pause_after(error: Exception) -> bool | float:
-    """Whether to try again after a failure; in how many seconds, when the server says so."""
-    if not isinstance(error, Passing):
-        return False
-    return True if error.pause is None else error.pause
+    def wait(self, passing: Passing) -> bool:
+        """Wait for the next attempt, as long as the server asks to; longer each time, when it does not.
+
+        Parameters
+        ----------
+        passing : Passing
+
+        Returns
+        -------
+        bool
+            Whether there is a next attempt.
+        """
+        pause = passing.pause
+        if pause is None:
+            # Not all at the same moment, when many wait for the same server.
+            pause = min(_FIRST_PAUSE * 2 ** (self.attempt - 1), _LONGEST_STEP) * _chance.uniform(0.5, 1.5)
+        if self.attempt >= self.most or time.monotonic() - self._start + pause > self._seconds:
+            return False
+        _log.info("%s; attempt %d of %d in %.1f s", passing.error, self.attempt + 1, self.most, pause)
+        sleep(pause)
+        self.attempt += 1
+        return True
 
 
 def asked_to_wait(response: httpx.Response) -> float | None:

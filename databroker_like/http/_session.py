@@ -14,12 +14,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
-import stamina
 
 from databroker_like.errors import ServiceFailed, Unreachable
 from databroker_like.http._bodies import sent
 from databroker_like.http._caching import STORED_AT, Caching, ResponseCache
-from databroker_like.http._passing import Passing, asked_to_wait, attempts_and_seconds, pause_after, said_of
+from databroker_like.http._passing import Passing, Patience, asked_to_wait, said_of
 from databroker_like.http._status import detail_of, error_for, is_passing
 from databroker_like.http._urls import origin, parsed, without_secrets
 
@@ -275,19 +274,16 @@ class Session:
         body = {"json": json} if content is None else sent(content, content_type)
         more = {"Accept": accept, **(headers or {}), **body.pop("headers", {})}
         asked = _Asked(method, more, body, repeat or method in ("GET", "HEAD"), secret)
-        attempts, timeout = attempts_and_seconds()
-        try:
-            for attempt in stamina.retry_context(on=pause_after, attempts=attempts, timeout=timeout, wait_max=10.0):
-                with attempt:
-                    try:
-                        return self._once(asked, target, into, attempt.num < min(_PATIENCE, attempts))
-                    except Passing as passing:
-                        if doubted is not None and not passing.untouched:
-                            doubted()
-                        raise
-        except Passing as passing:
-            raise passing.error from passing.__cause__
-        raise AssertionError("a retry ends with a value or an error")  # pragma: no cover
+        # What was waited for a moment ago, in vain, is asked for once.
+        patience = Patience(1 if time.monotonic() < self._away_until else None)
+        while True:
+            try:
+                return self._once(asked, target, into, patience.attempt < min(_PATIENCE, patience.most))
+            except Passing as passing:
+                if doubted is not None and not passing.untouched:
+                    doubted()
+                if not patience.wait(passing):
+                    raise passing.error from passing.__cause__
 
     def resolved(self, url: str) -> httpx.URL:
         """A link as it is followed: relative ones from this server, and those to its host in no lesser scheme.
@@ -375,7 +371,9 @@ class Session:
         for observe in tuple(_watchers):
             observe(request, None)
         response = self._client.send(request, stream=True, auth=auth, follow_redirects=False)
-        self._heard, self._away_until, self._away_told = True, 0.0, False
+        self._heard = True
+        if not is_passing(response.status_code):
+            self._away_until, self._away_told = 0.0, False
         if _log.isEnabledFor(logging.DEBUG):
             took = (time.monotonic() - start) * 1000
             _log.debug(

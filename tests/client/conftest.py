@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import stamina
 
 from databroker_like.client import Context, from_context
 from databroker_like.tree import build_app
@@ -48,9 +47,11 @@ def recording() -> RecordingServer:
 
 
 @pytest.fixture
-def writable(recording: RecordingServer) -> Iterator[Any]:
+def writable(recording: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The root of a server that takes whatever is written to it."""
-    with Context.from_app(recording) as context, stamina.set_testing(True, attempts=3):
+    monkeypatch.setattr("databroker_like.http._passing.sleep", lambda seconds: None)
+    monkeypatch.setenv("TILED_RETRY_ATTEMPTS", "3")
+    with Context.from_app(recording) as context:
         # A server that has never answered is taken to be absent.
         assert context.server_info is not None
         yield from_context(context)

@@ -359,3 +359,15 @@ def test_an_application_in_process_is_given_no_remembered_token(server: UsersSer
     with Context.from_app(app, uri=f"{server.uri}/api/v1") as made:
         from_context(made)
     assert b"authorization" not in seen
+
+
+def test_a_session_at_one_server_is_none_at_another(server: UsersServer, context: Context) -> None:
+    context.login(username="ann", password="ann's")
+    with users_server() as other:
+        other.public = True
+        client = from_uri(other.uri)
+        assert not client.context.authenticated
+        # Not even when the one server hands out links to the other.
+        context.session.fetch("GET", f"{other.uri}/api/v1/metadata/")
+        client.context.close()
+        assert [asked.headers.get("authorization") for asked in other.asked] == [None, None]

@@ -139,3 +139,16 @@ def test_the_client_imports_no_server_and_little_else() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process takes is told in other units elsewhere")
+def test_the_client_is_light() -> None:
+    # Not ru_maxrss, which a child has from its parent.
+    code = (
+        "import time; start = time.process_time(); import databroker_like.client; "
+        "print(time.process_time() - start, open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    told = [subprocess.check_output([sys.executable, "-c", code]).split() for _ in range(3)]
+    assert min(float(kilobytes) for _, kilobytes in told) < 42_000
+    # Some room for a machine that does other things.
+    assert min(float(seconds) for seconds, _ in told) < 0.6

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import stamina
 
 from databroker_like import errors
 from databroker_like.client.cache import Cache
@@ -17,9 +16,12 @@ from databroker_like.http import Session
 
 
 @pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=4):
-        yield
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses, which take no time; there are four attempts."""
+    pauses: list[float] = []
+    monkeypatch.setattr("databroker_like.http._passing.sleep", pauses.append)
+    monkeypatch.setenv("TILED_RETRY_ATTEMPTS", "4")
+    return pauses
 
 
 class Server:

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-import stamina
 
 from databroker_like import errors
 from databroker_like.http import Session
@@ -16,10 +15,12 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 @pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    """Pauses take no time; there are four attempts."""
-    with stamina.set_testing(True, attempts=4):
-        yield
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses, which take no time; there are four attempts."""
+    pauses: list[float] = []
+    monkeypatch.setattr("databroker_like.http._passing.sleep", pauses.append)
+    monkeypatch.setenv("TILED_RETRY_ATTEMPTS", "4")
+    return pauses
 
 
 class Server:
@@ -151,23 +152,49 @@ def test_a_body_that_breaks_off_is_read_again_from_the_start() -> None:
     assert session(server).fetch("GET", "/a").content == b"fine"
 
 
-@pytest.mark.parametrize("form", ["seconds", "date", "nonsense"])
-def test_a_server_that_says_when_is_asked_then(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"seconds": "1", "date": formatdate(time.time() + 1.5, usegmt=True), "nonsense": "soon"}[form]
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("1", 1.0, 1.0),
+        (9, 0.1, 9.0),
+        (-9, 0.0, 0.0),
+        ("3600", 30.0, 30.0),
+        ("soon", 0.1, 0.3),
+        ("-1", 0.1, 0.3),
+    ],
+)
+def test_a_server_that_says_when_is_asked_then(said: str | int, least: float, most: float, waited: list[float]) -> None:
+    if isinstance(said, int):
+        said = formatdate(time.time() + said, usegmt=True)
     server = Server(httpx.Response(429, headers={"retry-after": said}), ok())
-    with stamina.set_testing(False):
-        start = time.monotonic()
-        session(server).fetch("GET", "/a")
-        waited = time.monotonic() - start
-    # A date has whole seconds only.
-    least = {"seconds": 1.0, "date": 0.3, "nonsense": 0.0}[form]
-    assert least <= waited < 5
+    session(server).fetch("GET", "/a")
+    assert len(waited) == 1
+    assert least <= waited[0] <= most
+
+
+def test_one_waits_longer_each_time_and_not_for_ever(waited: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILED_RETRY_ATTEMPTS", "10")
+    with pytest.raises(errors.Unreachable):
+        session(Server(httpx.Response(503))).fetch("GET", "/a")
+    assert len(waited) == 9
+    assert all(0.1 * 2**at <= pause <= 0.3 * 2**at for at, pause in enumerate(waited[:6]))
+    assert max(waited) <= 15
+    waited.clear()
+    monkeypatch.setenv("TILED_RETRY_TIMEOUT", "2")
+    with pytest.raises(errors.Unreachable):
+        session(Server(httpx.Response(503, headers={"retry-after": "3"}))).fetch("GET", "/a")
+    assert waited == []
+
+
+def test_nothing_is_said_aloud_while_one_waits(capfd: pytest.CaptureFixture[str]) -> None:
+    session(Server(httpx.Response(503), ok())).fetch("GET", "/a")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_how_often_and_how_long_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TILED_RETRY_ATTEMPTS", "1")
     server = Server(httpx.Response(503))
-    with stamina.set_testing(False), pytest.raises(errors.Unreachable):
+    with pytest.raises(errors.Unreachable):
         session(server).fetch("GET", "/a")
     assert len(server.requests) == 1
 
