@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from databroker_like.client.context import Context
 
@@ -26,8 +27,6 @@ class Server:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        #: Whether it tells runs in parts, as our own does; None until it was asked.
-        self.tells_parts: bool | None = None
 
     def __repr__(self) -> str:
         return f"Server({self.context.api_uri!r})"
@@ -35,6 +34,15 @@ class Server:
     def __reduce__(self) -> tuple[Any, ...]:
         reduced: Any = self.context.__reduce__()
         return _rejoined, (reduced[0], reduced[1])
+
+    @property
+    def tells_parts(self) -> bool | None:
+        """Whether it tells runs in parts, as our own does; None until it was asked."""
+        return _in_parts.get(self.context)
+
+    @tells_parts.setter
+    def tells_parts(self, value: bool) -> None:
+        _in_parts[self.context] = value
 
     @property
     def api_uri(self) -> str:
@@ -58,6 +66,7 @@ class Server:
         return f"{self.api_uri}/{route}/{'/'.join(quote(part, safe='') for part in path)}"
 
 
+_in_parts: WeakKeyDictionary[Context, bool] = WeakKeyDictionary()
 _servers: dict[str, Server] = {}
 _places: dict[str, tuple[Server, tuple[str, ...]]] = {}
 _lock = threading.Lock()

@@ -1,0 +1,85 @@
+"""Runs and catalogs of runs among the nodes of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from databroker_like import queries as q
+from databroker_like.client import Context, from_context
+from databroker_like.client.bluesky import BlueskyRun, CatalogOfBlueskyRuns
+from databroker_like.client.container import Container
+from databroker_like.client.remote import BlueskyRemoteCatalog
+from databroker_like.core import RemoteBlueskyRun
+from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
+from databroker_like.errors import AmbiguousKey, Invalid, NoSuchRun, NotFound, WrongType
+from databroker_like.nodes import MapNode
+from databroker_like.nodes.runs import RunsNode
+from databroker_like.testing import _runs as samples
+from databroker_like.tree import build_app
+from tests.client.remote_runs import assert_same
+
+
+@pytest.fixture(scope="module")
+def here() -> BlueskyInMemoryCatalog:
+    catalog = BlueskyInMemoryCatalog()
+    for number in range(4):
+        documents = samples.scalars(2, uid=f"abc{number}", time=1000.0 + number, scan_id=number % 3)
+        for name, doc in documents:
+            catalog.v1.insert(name, doc)
+    return catalog
+
+
+@pytest.fixture(scope="module")
+def runs(here: BlueskyInMemoryCatalog) -> Iterator[Any]:
+    with Context.from_app(build_app(MapNode({"raw": RunsNode(here)}), api_key="secret"), api_key="secret") as context:
+        yield from_context(context)["raw"]
+
+
+def test_they_are_opened_as_what_they_are(runs: Any) -> None:
+    assert type(runs) is CatalogOfBlueskyRuns
+    assert isinstance(runs, Container)
+    assert type(runs["abc1"]) is type(runs.values().first()) is BlueskyRun
+    assert list(runs) == ["abc0", "abc1", "abc2", "abc3"]
+    assert runs["abc1", "primary", "internal"].columns[:2] == ["seq_num", "time"]
+    assert runs["abc1/primary/internal"].uri.endswith("/raw/abc1/primary/internal")
+
+
+@pytest.mark.parametrize(("key", "uid"), [(-1, "abc3"), (-4, "abc0"), (0, "abc3"), (2, "abc2"), ("abc2", "abc2")])
+def test_runs_are_looked_up_as_in_a_catalog(runs: Any, here: Any, key: Any, uid: str) -> None:
+    assert runs[key].start["uid"] == here[key].metadata["start"]["uid"] == uid
+
+
+def test_part_of_a_uid_will_do_where_it_is_enough(runs: Any) -> None:
+    found = runs.search(q.Key("start.scan_id") == 1)
+    assert found["ab"].start["uid"] == "abc1"
+    with pytest.raises(AmbiguousKey, match="abc0"):
+        runs["ab"]
+    for nothing in ("x", "%", "abc0/nothing"):
+        with pytest.raises(NotFound):
+            runs[nothing]
+    with pytest.raises(NoSuchRun, match="99"):
+        runs[99]
+    with pytest.raises(WrongType):
+        runs[2.5]
+
+
+def test_a_run_has_its_documents_and_its_datasets(runs: Any, here: Any) -> None:
+    run, expected = runs["abc1"], here["abc1"]
+    assert_same(
+        [(name, dict(doc)) for name, doc in run.documents()], [(n, dict(d)) for n, d in expected.documents(fill="no")]
+    )
+    assert (dict(run.start), dict(run.stop)) == (expected.metadata["start"], expected.metadata["stop"])
+    assert run.streams == list(run) == ["primary"]
+    assert isinstance(run.run, RemoteBlueskyRun)
+    assert run.run["primary"].read().identical(expected["primary"].read())
+
+
+def test_a_container_of_runs_is_a_catalog(runs: Any, here: Any) -> None:
+    catalog = runs.runs
+    assert isinstance(catalog, BlueskyRemoteCatalog)
+    assert list(catalog.search({"scan_id": 0})) == list(here.search({"scan_id": 0}))
+    with pytest.raises(Invalid, match="results of a search"):
+        assert runs.search(q.FullText("scan")).runs
