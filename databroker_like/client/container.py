@@ -379,6 +379,10 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         url = f"{self.context.api_uri}/distinct/{path}"
         return self.context.get_json(url, [*asked, *parameters(self._conditions)])
 
+    def refresh(self) -> Any:
+        self._counted = None
+        return super().refresh()
+
     def new_variation(  # type: ignore[override]
         self,
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from databroker_like import errors
 from databroker_like.nodes import (
     ArrayData,
     AwkwardData,
@@ -58,3 +60,15 @@ class TestOurs(here.EveryFamily):
     @pytest.fixture
     def lazy(self, served: Callable[..., Any]) -> Any:
         return served(tree(), "kinds", clients="dask")
+
+    def test_everything_is_exported_in_every_format(self, kinds: Any) -> None:
+        for key, node in kinds.items():
+            refused = {"image/png", "image/tiff"} if key in ("moments", "words") else set()
+            for media_type in set(node.formats) if key != "empty" else ():
+                into = io.BytesIO()
+                if media_type in refused:
+                    with pytest.raises(errors.Invalid, match="only real numbers"):
+                        node.export(into, format=media_type)
+                else:
+                    node.export(into, format=media_type)
+                assert bool(into.getvalue()) == (media_type not in refused), (key, media_type)
