@@ -148,15 +148,18 @@ class ColumnNode(ArrayNode):
     def read(self, slices: Slices = ()) -> np.ndarray:
         import numpy as np
 
-        shape = self.structure().shape
-        sliced_shape(slices, shape)
+        structure = self.structure()
+        shape = structure.shape
+        wanted = sliced_shape(slices, shape)
         first, *rest = expand(slices, len(shape))
         some = range(shape[0])[first] if isinstance(first, slice) else range(range(shape[0])[first], shape[0])[:1]
-        low, high = (min(some[0], some[-1]), max(some[0], some[-1]) + 1) if some else (0, 0)
-        rows = self._rows(low, high)
+        if not some:
+            # No row says how long the lists in a column are.
+            return np.empty(wanted, structure.data_type.to_numpy_dtype())
+        rows = self._rows(min(some[0], some[-1]), max(some[0], some[-1]) + 1)
         within = slice(None, None, some.step) if isinstance(first, slice) else 0
         # Some rows may be of a narrower type than all of them.
-        return np.asarray(rows[(within, *rest)], self.structure().data_type.to_numpy_dtype())
+        return np.asarray(rows[(within, *rest)], structure.data_type.to_numpy_dtype())
 
     def _rows(self, start: int, stop: int | None) -> np.ndarray:
         return as_array(self._table.read_rows([self._name], start, stop)[self._name], self._name)

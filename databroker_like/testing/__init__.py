@@ -1,4 +1,4 @@
-"""The contracts that a driver and a handler keep, as tests to inherit, for whoever writes one.
+"""The contracts that a driver, a handler and a node keep, as tests to inherit, for whoever writes one.
 
 Needs pytest and hypothesis: ``pip install 'databroker-like[testing]'``.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from databroker_like.testing._handlers import HandlerCase as HandlerCase
     from databroker_like.testing._handlers import HandlerContract as HandlerContract
     from databroker_like.testing._lazy_arrays import LazyArrayContract as LazyArrayContract
+    from databroker_like.testing._nodes import NodeContract as NodeContract
 
 #: Name -> the file it lives in.
 _HOMES = {
@@ -22,6 +23,7 @@ _HOMES = {
     "HandlerCase": "_handlers",
     "HandlerContract": "_handlers",
     "LazyArrayContract": "_lazy_arrays",
+    "NodeContract": "_nodes",
 }
 
 #: File -> the optional packages it imports.
@@ -29,9 +31,10 @@ _NEEDED = {
     "_drivers": ("pytest", "hypothesis"),
     "_handlers": ("pytest",),
     "_lazy_arrays": ("pytest", "hypothesis"),
+    "_nodes": ("pytest",),
 }
 
-__all__ = ["DriverContract", "HandlerCase", "HandlerContract", "LazyArrayContract"]
+__all__ = ["DriverContract", "HandlerCase", "HandlerContract", "LazyArrayContract", "NodeContract"]
 
 
 def __getattr__(name: str) -> Any:

@@ -427,3 +427,10 @@ def test_the_order_and_the_different_values_are_those_of_each_document_by_itself
         tally.add(document)
     counted = [(rank(value), count) for value, count in tally.counts()]
     assert [(rank(value), count) for value, count in tree.distinct("a")] == counted
+
+
+def test_no_rows_of_a_column_of_lists_have_the_axes_of_all_rows() -> None:
+    column = TableData(pa.table({"img": [[[1, 2], [3, 4]]] * 3})).get("img")
+    assert column is not None
+    assert column.read((slice(2, 2),)).shape == (0, 2, 2)
+    assert column.read((slice(2, 2), 0)).shape == (0, 2)
