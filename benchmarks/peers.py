@@ -27,7 +27,7 @@ _NODES = 10_000
 _THREADS = 16
 #: Name -> shape, chunks: blocks of 8 kB, of 10 MB, and 100 MB.
 _ARRAYS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "small": ((20_000,), (1_000,)),
+    "small": ((1_000,), (1_000,)),
     "blocks": ((4, 1250, 1000), (1, 1250, 1000)),
     "large": ((12, 1024, 1024), (3, 1024, 1024)),
 }
@@ -175,7 +175,7 @@ def _read(peer: Server, own: Server, times: int) -> Iterator[Row]:
 
     there, here = from_uri(peer.uri, api_key=KEY), from_uri(own.uri, api_key=KEY)
     asked: list[tuple[str, float, str, Callable[[Any], Any], int]] = [
-        ("one block of 8 kB", 10, "small", lambda node: node.read_block((3,)), 20),
+        ("one block of 8 kB", 10, "small", lambda node: node.read_block((0,)), 20),
         ("one block of 10 MB", 4, "blocks", lambda node: node.read_block((1, 0, 0)), 3),
         ("an array of 100 MB, random numbers", 5, "large", lambda node: node.read(), 1),
         ("a table of 1,000,000 x 10", 3, "table", lambda node: node.read(), 1),
