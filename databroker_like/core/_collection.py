@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Reversible
+from collections.abc import Callable, Iterable, Iterator, Mapping, Reversible, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ from databroker_like.core._revision import DocumentKey, Revision
 from databroker_like.core._sink import RunSink
 from databroker_like.core._source import RunSource
 from databroker_like.errors import NotOffered, OutOfRange, WrongType
-from databroker_like.queries import Everything, Node, Tally, searched, top_level_keys
+from databroker_like.queries import Everything, Node, Tally, in_order_of, ranks, searched, top_level_keys
 
 __all__ = ["Head", "NoRuns", "RunCollection", "check_revision"]
 
@@ -102,6 +102,64 @@ class RunCollection(ABC):
         iterator of (str, mapping, mapping or None)
         """
         for uid in self.find(query, newest_first=newest_first, skip=skip, limit=limit):
+            try:
+                head = uid, self.start(uid), self.stop(uid)
+            except KeyError:
+                continue
+            yield head
+
+    def find_sorted(
+        self,
+        by: Sequence[tuple[str, int]],
+        query: Node = Everything(),
+        *,
+        newest_first: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[str]:
+        """The uids of the runs that match, in the order of what they have at some keys.
+
+        Parameters
+        ----------
+        by : sequence of (str, int)
+            Dotted keys of the searched document, the weightiest first, each with 1 or -1. Numbers are before texts;
+            runs that have nothing at a key are last in either direction.
+        query : Node
+            Everything by default.
+        newest_first : bool
+            In which order of time equals are; False by default: oldest first.
+        skip, limit : int
+            Which of them; all by default.
+
+        Returns
+        -------
+        iterator of str
+        """
+        heads = self.heads(query, newest_first=newest_first)
+        found = in_order_of(by, ((uid, ranks(searched(start, stop), by)) for uid, start, stop in heads))
+        return islice(iter(found), skip, None if limit is None else skip + limit)
+
+    def heads_sorted(
+        self,
+        by: Sequence[tuple[str, int]],
+        query: Node = Everything(),
+        *,
+        newest_first: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[Head]:
+        """The uid, start document and stop document of the runs that match, in the order of what they have at keys.
+
+        Parameters
+        ----------
+        by, query, newest_first, skip, limit
+            As of `find_sorted`.
+
+        Returns
+        -------
+        iterator of (str, mapping, mapping or None)
+        """
+        for uid in self.find_sorted(by, query, newest_first=newest_first, skip=skip, limit=limit):
             try:
                 head = uid, self.start(uid), self.stop(uid)
             except KeyError:

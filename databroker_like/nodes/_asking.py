@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from databroker_like.errors import Invalid
 from databroker_like.nodes._node import Node, Query, Sorting
 from databroker_like.queries import AllOf, KeyLookup, KeysFilter, SpecsQuery, StructureFamilyQuery
+from databroker_like.queries._order import in_order_of, rank_at, ranks
 from databroker_like.queries._tiled import TiledQuery
-from databroker_like.queries._values import MISSING, found_at, rank
 
 __all__ = ["Asked", "Selector", "as_sorting", "in_order_of", "matcher", "positions", "ranks", "selector"]
 
-T = TypeVar("T")
 Asked = Callable[[str, Node], bool]
 Selector = Callable[[Sequence[str], Sequence[Node]], Iterable[bool]]
 
@@ -136,54 +135,6 @@ def as_sorting(by: Sequence[tuple[str, int]]) -> Sorting:
     return found
 
 
-def ranks(metadata: Mapping[str, Any], by: Sorting) -> list[Any]:
-    """What a node is ordered by: for each key something that compares, or None where it has no value.
-
-    Parameters
-    ----------
-    metadata : mapping
-    by : tuple of (str, int)
-        As `as_sorting` gives it.
-
-    Returns
-    -------
-    list
-    """
-    return [_rank(metadata, key.split(".")) if key else None for key, _ in by]
-
-
-def in_order_of(by: Sorting, ranked: Iterable[tuple[T, list[Any]]]) -> list[T]:
-    """Some things in the order of what is said of them.
-
-    Parameters
-    ----------
-    by : tuple of (str, int)
-        As `as_sorting` gives it.
-    ranked : iterable of (object, list)
-        Each thing with its `ranks`, in the order of the empty key.
-
-    Returns
-    -------
-    list
-
-    Examples
-    --------
-    >>> by = (("n", -1),)
-    >>> in_order_of(by, [(doc, ranks(doc, by)) for doc in ({"n": 9}, {}, {"n": 10})])
-    [{'n': 10}, {'n': 9}, {}]
-    """
-    ordered = list(ranked)
-    # The last key first: each sort leaves the order of equals as it was.
-    for at, (key, direction) in reversed(list(enumerate(by))):
-        if not key:
-            ordered = ordered if direction > 0 else ordered[::-1]
-            continue
-        there = [pair for pair in ordered if pair[1][at] is not None]
-        there.sort(key=lambda pair: pair[1][at], reverse=direction < 0)
-        ordered = there + [pair for pair in ordered if pair[1][at] is None]
-    return [thing for thing, _ in ordered]
-
-
 def positions(by: Sorting, documents: Sequence[Mapping[str, Any]]) -> list[int]:
     """In which order some documents stand.
 
@@ -226,12 +177,4 @@ def _comparable(documents: Sequence[Mapping[str, Any]], parts: list[str]) -> lis
         # NaN alone is not equal to itself, and compares with nothing.
         if kinds <= {str} or (kinds <= {int, float} and all(value == value for value in values)):
             return values
-    return [_rank(document, parts) for document in documents]
-
-
-def _rank(document: Mapping[str, Any], parts: list[str]) -> Any:
-    """What the first value at a key is ordered by; None where there is no value."""
-    for value in found_at(document, parts):
-        if value is not MISSING and value is not None:
-            return rank(value)
-    return None
+    return [rank_at(document, parts) for document in documents]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from databroker_like.core._corrections import Corrections
@@ -13,10 +12,10 @@ from databroker_like.core._document import same
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._header import Header
 from databroker_like.core._lookup import both
-from databroker_like.nodes._asking import as_sorting, in_order_of, ranks
+from databroker_like.nodes._asking import as_sorting
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Query, Sorting
 from databroker_like.nodes._run import RunNode, StreamNode
-from databroker_like.queries import And, Eq, Everything, In, Not, Or, SpecsQuery, run_query
+from databroker_like.queries import And, Eq, Everything, Not, Or, SpecsQuery, run_query
 from databroker_like.queries import Node as Condition
 from databroker_like.store._layout import run_specs
 from databroker_like.structures import Spec, StructureFamily
@@ -93,36 +92,32 @@ class RunsNode(ContainerNode):
         return self._run(key, start, version)
 
     def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, RunNode]]:
-        backwards = self._is_backwards()
-        if backwards is None:
-            page = list(self.keys(offset, limit))
-            found = dict(self._runs(both(self._query, In("uid", page))))
-            return ((uid, found[uid]) for uid in page if uid in found)
-        return self._runs(self._query, newest_first=backwards, skip=offset, limit=limit)
-
-    def _runs(self, query: Condition, **asked: Any) -> Iterator[tuple[str, RunNode]]:
         collection = self._catalog.collection
-        for uid, start, stop in collection.heads(query, **asked):
+        by, asked = self._order()
+        asked.update(skip=offset, limit=limit)
+        heads = collection.heads_sorted(by, self._query, **asked) if by else collection.heads(self._query, **asked)
+        for uid, start, stop in heads:
             yield uid, self._run(uid, start, collection.version(uid), stop)
 
     def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
-        backwards = self._is_backwards()
-        if backwards is None:
-            return islice(iter(self._ordered()), offset, None if limit is None else offset + limit)
-        return self._catalog.collection.find(self._query, newest_first=backwards, skip=offset, limit=limit)
+        collection = self._catalog.collection
+        by, asked = self._order()
+        asked.update(skip=offset, limit=limit)
+        return collection.find_sorted(by, self._query, **asked) if by else collection.find(self._query, **asked)
 
-    def _is_backwards(self) -> bool | None:
-        """Whether the newest comes first; None when runs are not in the order of time."""
-        for key, direction in self._sorting[:1]:
+    def _order(self) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+        """By which keys of the searched document runs are sorted, and in which order of time equals are."""
+        by: list[tuple[str, int]] = []
+        for key, direction in self._sorting:
             if key in _BY_TIME:
-                return direction < 0
-            return None
-        return False
-
-    def _ordered(self) -> list[str]:
-        by = self._sorting
-        heads = self._catalog.collection.heads(self._query)
-        return in_order_of(by, ((uid, ranks({"start": start, "stop": stop}, by)) for uid, start, stop in heads))
+                return by, {"newest_first": direction < 0}
+            # What is neither of the start document nor of the stop document is at no run.
+            top, _, below = key.partition(".")
+            if top == "start" and below and below.partition(".")[0] != "stop":
+                by.append((below, direction))
+            elif top == "stop":
+                by.append((key, direction))
+        return by, {"newest_first": False}
 
     def count(self) -> int:
         return self._catalog.collection.count(self._query)

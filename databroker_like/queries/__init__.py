@@ -28,6 +28,7 @@ from databroker_like.queries._nodes import (
     Regex,
     Size,
 )
+from databroker_like.queries._order import in_order_of, ranks
 from databroker_like.queries._parser import parse_mapping
 from databroker_like.queries._searched import searched
 from databroker_like.queries._tiled import (
@@ -95,7 +96,9 @@ __all__ = [
     "TextQuery",
     "TimeRange",
     "in_order",
+    "in_order_of",
     "parse",
+    "ranks",
     "run_query",
     "searched",
     "top_level_keys",

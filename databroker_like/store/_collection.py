@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,8 +64,34 @@ class StoreCollection(RunCollection):
         self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
     ) -> Iterator[tuple[str, Doc, Doc | None]]:
         options: dict[str, Any] = {"newest_first": newest_first, "skip": skip, "limit": limit, "decode": decode}
-        found = self._ahead(_HEADS_AHEAD, lambda connection: search.versions_and_heads(connection, query, **options))
-        for run_id, revision, uid, start, stop in found:
+        return self._told(lambda connection: search.versions_and_heads(connection, query, **options))
+
+    def find_sorted(
+        self,
+        by: Sequence[tuple[str, int]],
+        query: Node = Everything(),
+        *,
+        newest_first: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[str]:
+        options: dict[str, Any] = {"newest_first": newest_first, "skip": skip, "limit": limit, "decode": decode}
+        return self._ahead(_UIDS_AHEAD, lambda connection: search.find_sorted(connection, query, by, **options))
+
+    def heads_sorted(
+        self,
+        by: Sequence[tuple[str, int]],
+        query: Node = Everything(),
+        *,
+        newest_first: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[tuple[str, Doc, Doc | None]]:
+        options: dict[str, Any] = {"newest_first": newest_first, "skip": skip, "limit": limit, "decode": decode}
+        return self._told(lambda connection: search.versions_and_heads_sorted(connection, query, by, **options))
+
+    def _told(self, ask: Callable[[Connection], Iterator[Any]]) -> Iterator[tuple[str, Doc, Doc | None]]:
+        for run_id, revision, uid, start, stop in self._ahead(_HEADS_AHEAD, ask):
             self._seen = uid, (run_id, revision)
             yield uid, decode(start), None if stop is None else decode(stop)
 

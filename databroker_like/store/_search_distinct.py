@@ -46,7 +46,7 @@ def distinct(connection: Connection, key: str, query: Node, *, decode: Decode) -
     list of (value, int)
         As `databroker_like.queries.Tally` counts: the most frequent first, then by value.
     """
-    if not _is_told(key):
+    if not terms.is_told(key):
         tally = Tally(key)
         for _, start, stop in heads(connection, query, decode=decode):
             tally.add(searched(decode(start), None if stop is None else decode(stop)))
@@ -68,12 +68,6 @@ def distinct(connection: Connection, key: str, query: Node, *, decode: Decode) -
     none = count(connection, And(query, Eq(key, None)), decode=decode)
     pairs = [(value, number) for value, number in counted.values()]
     return in_order([*pairs, (None, none)] if none else pairs)
-
-
-def _is_told(key: str) -> bool:
-    parts = key.split(".")
-    places = any(part.isascii() and part.isdigit() for part in parts[1:])
-    return terms.is_indexed(key) and key not in terms.OF_RUN and not places
 
 
 def _without_odd(connection: Connection, odd: Pieces, chosen: Bits | None, tally: Tally, decode: Decode) -> Bits:

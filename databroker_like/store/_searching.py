@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, literal, select, tuple_
 from databroker_like.queries import Node, searched
 from databroker_like.store._schema import run
 from databroker_like.store._search_bits import Bits, bits, ids_of, length_of
-from databroker_like.store._search_plan import Planner
+from databroker_like.store._search_plan import Key, Planner
 from databroker_like.store._search_sets import ALL, Both, Either, Pieces, Set, Without, both
 
 if TYPE_CHECKING:
@@ -50,9 +50,19 @@ class Search:
         self._connection = connection
         self._matches = query.matches
         self._decode = decode
-        self._plan = Planner(connection).plan(query)
+        self._planner = Planner(connection)
+        self._plan = self._planner.plan(query)
         self._bits: dict[Set, Bits] = {}
         self._length: int | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all runs match."""
+        return self._plan.certain == ALL
+
+    def key(self, name: str) -> Key:
+        """What the index knows of a dotted key."""
+        return self._planner.key(name)
 
     # -- in order
 
@@ -170,7 +180,7 @@ class Search:
                 uids = {row[0]: row[2] for row in rows}
                 yield [(number, uids[number]) for number in self._decided(possible.of(_array(uids)), certain)]
         else:
-            for page in self._ids(newest_first, first=8 * wanted):
+            for page in self.ids(newest_first, first=8 * wanted):
                 some = possible.of(page)
                 # More are not looked at than are wanted.
                 for first in range(0, len(some), wanted):
@@ -220,7 +230,7 @@ class Search:
                 return [(number, uid) for _, uid, number in rows]
             most *= 4
 
-    def _ids(self, newest_first: bool, *, first: int) -> Iterator[np.ndarray]:
+    def ids(self, newest_first: bool, *, first: int) -> Iterator[np.ndarray]:
         """The ids of all runs in order, many at a time, and more each time."""
         size, last = min(first, IDS), None
         while True:
@@ -243,7 +253,7 @@ class Search:
         """How many match."""
         plan = self._plan
         if plan.certain == ALL:
-            return self._total()
+            return self.total()
         few = self._listed(plan.possible)
         if few is not None:
             return len(few if self._is_told(plan.possible) else self._checked(few))
@@ -252,8 +262,8 @@ class Search:
             pieces = plan.certain.set if isinstance(plan.certain, Without) else plan.certain
             if isinstance(pieces, Pieces) and pieces.is_counted_by_rows:
                 rows = sum(map(self._count_rows, pieces.spans))
-                return self._total() - rows if turned else rows
-        return self.matching().count(self._total())
+                return self.total() - rows if turned else rows
+        return self.matching().count(self.total())
 
     def matching(self) -> Bits:
         """The runs that match, as bits."""
@@ -264,7 +274,8 @@ class Search:
         array[self._checked((possible & certain.turned()).indexes())] = not certain.is_turned
         return Bits(array, certain.is_turned)
 
-    def _total(self) -> int:
+    def total(self) -> int:
+        """How many runs there are."""
         return int(self._connection.execute(select(func.count()).select_from(run)).scalar_one())
 
     def _count_rows(self, span: Any) -> int:
@@ -324,10 +335,14 @@ class Search:
         rows = rows_of(self._connection, ids, run.c.time, run.c.uid)
         return sorted(((row[1], row[2], row[0]) for row in rows), reverse=newest_first)
 
-    def _read(self, of: Set) -> Bits:
+    def length(self) -> int:
+        """How many bits there are for all runs."""
         if self._length is None:
             self._length = length_of(self._connection)
-        return bits(self._connection, of, self._length, self._bits)
+        return self._length
+
+    def _read(self, of: Set) -> Bits:
+        return bits(self._connection, of, self.length(), self._bits)
 
 
 def rows_of(connection: Connection, ids: Iterable[int], *columns: Any) -> Iterator[Any]:

@@ -103,6 +103,21 @@ def is_indexed(key: str) -> bool:
     return key.partition(".")[0] not in ("", WORDS) and len(key) <= MAX_KEY and is_writable(key)
 
 
+def is_told(key: str) -> bool:
+    """Whether the index says what stands at a dotted key: not of what the table of runs says, nor of places in lists.
+
+    Parameters
+    ----------
+    key : str
+
+    Returns
+    -------
+    bool
+    """
+    places = any(part.isascii() and part.isdigit() for part in key.split(".")[1:])
+    return is_indexed(key) and key not in OF_RUN and not places
+
+
 def is_writable(text: str) -> bool:
     """Whether every database takes a string: without NUL, and without halves of surrogate pairs."""
     if "\0" in text:
