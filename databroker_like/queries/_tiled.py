@@ -16,6 +16,7 @@ from typing import Any
 from databroker_like.errors import InvalidQuery, listed, nearest
 from databroker_like.queries import _nodes as nodes
 from databroker_like.queries import _tree as tree
+from databroker_like.queries._linear import LinearRegex
 
 __all__ = [
     "AccessTagsFilter",
@@ -261,8 +262,13 @@ class Like(TiledQuery):
     def node(self) -> tree.Node:
         if not isinstance(self.pattern, str):
             raise InvalidQuery(f"a pattern is a string such as 'gold%', not {self.pattern!r}")
+        pattern = re.sub("%+", "%", self.pattern)
         wild = {"%": ".*", "_": "."}
-        return nodes.Regex(self.key, "^" + "".join(wild.get(c) or re.escape(c) for c in self.pattern) + r"\Z", "is")
+        if "%" in pattern.strip("%"):
+            # Each text between two signs may be found at many places, and so may the next: not in a time without end.
+            letters = (wild.get(c) or (c if c.isalnum() else f"\\x{{{ord(c):x}}}") for c in pattern)
+            return LinearRegex(self.key, "(?s)^" + "".join(letters) + r"\z", case_sensitive=False)
+        return nodes.Regex(self.key, "^" + "".join(wild.get(c) or re.escape(c) for c in pattern) + r"\Z", "is")
 
 
 @dataclass(frozen=True)

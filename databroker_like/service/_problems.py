@@ -13,6 +13,8 @@ _logger = logging.getLogger("databroker_like.service")
 
 #: What trying again will not change: a client that gets a status of 500 and above asks again and again.
 _LASTING = 422
+#: Characters of a sentence.
+_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -68,4 +70,6 @@ def problem_of(error: Exception) -> Problem:
     elif status >= 500 and not isinstance(error, ServiceFailed):
         _logger.warning("%s: %s", type(error).__name__, error)
         status = _LASTING
-    return Problem(status, str(error), headers)
+    detail = str(error)
+    # What came in with the request may be as long as a URL, and need not come back.
+    return Problem(status, detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}...", headers)

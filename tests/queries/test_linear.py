@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like.errors import InvalidQuery
-from databroker_like.queries import And, Eq, LinearRegex, Regex, run_query
+from databroker_like.queries import And, Eq, Like, LinearRegex, Regex, run_query
 
 
 @given(
@@ -46,3 +46,25 @@ def test_it_is_asked_of_runs_as_all_queries_are():
 
 def test_half_a_surrogate_pair_harms_nobody():
     assert LinearRegex("k", "a").matches({"k": "\ud800a"})
+
+
+@given(
+    text=st.text("ab%_X\n.é", max_size=10),
+    pattern=st.lists(st.sampled_from(["%", "_", "a", "b", "X", ".", "\n", "é", "%%"]), max_size=7).map("".join),
+)
+def test_a_pattern_of_sql_stands_for_the_whole_text(text, pattern):
+    assert Like("k", pattern).node().matches({"k": text}) == is_like(text.lower(), pattern.lower())
+
+
+def is_like(text, pattern):
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return any(is_like(text[at:], pattern[1:]) for at in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("_", text[0]) and is_like(text[1:], pattern[1:])
+
+
+def test_no_pattern_of_sql_takes_long():
+    began = time.perf_counter()
+    assert not Like("k", "%a%a%a%x").node().matches({"k": "a" * 5000})
+    assert time.perf_counter() - began < 2

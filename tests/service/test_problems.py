@@ -44,3 +44,8 @@ def test_any_other_error_goes_to_the_log_and_to_nobody_else(caplog):
 def test_a_caller_is_told_how_to_say_who_it_is_and_when_to_come_again():
     assert problem_of(errors.NotAuthenticated("no key")).headers == {"WWW-Authenticate": "Apikey"}
     assert problem_of(errors.Unreachable("later")).headers == {"Retry-After": "5"}
+
+
+def test_a_sentence_is_no_longer_than_anybody_reads():
+    detail = problem_of(errors.InvalidRequest("x" * 30_000)).detail
+    assert (len(detail), detail[-4:]) == (2003, "x...")
