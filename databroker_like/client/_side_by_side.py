@@ -60,17 +60,16 @@ def side_by_side(
     if len(wanted) < 2:
         return [fetch(one) for one in wanted]
     most = server.max_connections if at_once is None else max(1, min(at_once, server.max_connections))
-    with (
-        progress(server, len(wanted), what) as advance,
-        ThreadPoolExecutor(min(most, len(wanted)), thread_name_prefix="read") as pool,
-    ):
-        waiting = [pool.submit(fetch, one) for one in wanted]
+    with progress(server, len(wanted), what) as advance:
+        pool = ThreadPoolExecutor(min(most, len(wanted)), thread_name_prefix="read")
         try:
+            waiting = [pool.submit(fetch, one) for one in wanted]
             for done in as_completed(waiting):
                 done.result()
                 advance()
         except BaseException:
-            # The others are of no use any more.
+            # The others are of no use any more, and whoever interrupts does not wait for them.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+        pool.shutdown()
         return [done.result() for done in waiting]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -337,13 +338,26 @@ class Context(Accounts):
             raise NotFound(f"the data of {'/'.join(path_parts)!r} at {self.api_uri} is gone: {error}") from error
 
 
+_reopening = threading.Lock()
+_open: dict[tuple[Any, ...], Context] = {}
+#: Of contexts that came from other processes, so many are kept for the next that comes.
+_MOST_OPEN = 8
+
+
 def _reopened(
     uri: str, api_key: str | None, tokens: dict[str, Any], remembered: bool, settings: dict[str, Any]
 ) -> Context:
-    context = Context(uri, api_key=api_key, **settings)
-    if tokens:
-        context._use(Tokens(**tokens), remembered)
-    return context
+    # Each task of a graph of dask brings its client along: they share one context, and so its connections.
+    key = (uri, api_key, repr(sorted(tokens.items())), remembered, repr(sorted(settings.items())))
+    with _reopening:
+        context = _open.get(key)
+        if context is None or context.session.is_closed:
+            context = _open[key] = Context(uri, api_key=api_key, **settings)
+            if tokens:
+                context._use(Tokens(**tokens), remembered)
+            while len(_open) > _MOST_OPEN:
+                del _open[next(iter(_open))]
+        return context
 
 
 def _content(reply: Reply) -> Any:

@@ -163,6 +163,11 @@ class Session:
         """End all connections."""
         self._client.close()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._client.is_closed
+
     def fetch(
         self,
         method: str,

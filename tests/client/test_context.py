@@ -152,3 +152,17 @@ def test_the_client_is_light() -> None:
     assert min(float(kilobytes) for _, kilobytes in told) < 42_000
     # Some room for a machine that does other things.
     assert min(float(seconds) for seconds, _ in told) < 0.6
+
+
+def test_what_comes_from_another_process_shares_one_context() -> None:
+    with Context("http://h/api/v1", api_key="given") as context:
+        sent = pickle.dumps(context)
+    first, second = pickle.loads(sent), pickle.loads(sent)
+    assert first is second
+    first.close()
+    third = pickle.loads(sent)
+    assert third is not first
+    assert not third.session.is_closed
+    with Context("http://h/api/v1", api_key="another") as other:
+        assert pickle.loads(pickle.dumps(other)) is not third
+    third.close()
