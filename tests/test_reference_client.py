@@ -59,15 +59,22 @@ REFERENCE: dict[str, dict[str, list[str]]] = {
             *("size", "write_safe"),
         ]
     },
+    "client.sync": {"copy": []},
 }
 
-#: What today's client has beside it, for reading.
+#: What today's client has beside it.
 TODAY: dict[str, dict[str, list[str]]] = {
-    "client.container": {"Container": ["search_deep", "export", "new_variation", "items", "parent", "refresh"]},
+    "client.container": {
+        "Container": [
+            *("search_deep", "export", "new_variation", "items", "parent", "refresh", "write_table", "write_ragged"),
+            *("create_appendable_table", "register", "delete_contents", "subscribe"),
+        ]
+    },
     "client.base": {
         "BaseClient": [
             *("access_tags", "asset_manifest", "data_sources", "include_data_sources", "metadata_copy"),
-            *("metadata_revisions", "parent", "path_parts", "raw_export", "refresh"),
+            *("metadata_revisions", "parent", "path_parts", "raw_export", "refresh", "update_metadata"),
+            *("patch_metadata", "replace_metadata", "build_metadata_patches", "delete", "close_stream"),
         ]
     },
     "client.array": {
@@ -103,6 +110,8 @@ def keyword(*names: str, **defaults: Any) -> dict[str, tuple[str, Any]]:
     return {**found, **{name: ("keyword", default) for name, default in defaults.items()}}
 
 
+_NEW = keyword(metadata=None, specs=None, access_tags=None)
+_KEYED = keyword(key=None, metadata=None, specs=None, access_tags=None)
 _EXPORT = {**positional("filepath"), **keyword(format=None)}
 
 #: (where, its parameters in tiled 0.2.20; a default of ... is not compared)
@@ -155,6 +164,39 @@ SIGNATURES: dict[str, dict[str, tuple[str, Any]]] = {
     "client.base.BaseClient.raw_export": positional(destination=None, max_workers=4, compression=True),
     "client.iterviews.KeysView.head": positional(n=5),
     "client.iterviews.ValuesView.tail": positional(n=5),
+    "client.container.Container.create_container": {**positional(key=None), **_NEW},
+    "client.container.Container.new": {**positional("structure_family", "data_sources"), **_KEYED},
+    "client.container.Container.write_array": {**positional("array"), **_KEYED, **keyword(dims=None)},
+    "client.container.Container.write_awkward": {**positional("array"), **_KEYED, **keyword(dims=None)},
+    "client.container.Container.write_ragged": {**positional("array"), **_KEYED, **keyword(dims=None)},
+    "client.container.Container.write_sparse": {
+        **positional("coords", "data", "shape"), **_KEYED, **keyword(dims=None)
+    },
+    "client.container.Container.write_table": {**positional("data"), **_KEYED},
+    "client.container.Container.write_dataframe": {**positional("data"), **_KEYED},
+    "client.container.Container.create_appendable_table": {**positional("schema", npartitions=1), **_KEYED},
+    "client.container.Container.delete_contents": positional(keys=None, recursive=False, external_only=True),
+    "client.array.ArrayClient.write": positional("array", persist=True),
+    "client.array.ArrayClient.write_block": positional("array", "block", slice=..., persist=True),
+    "client.array.ArrayClient.patch": positional("array", "offset", extend=False, persist=True),
+    "client.sparse.SparseClient.write": positional("coords", "data"),
+    "client.sparse.SparseClient.write_block": positional("coords", "data", "block"),
+    "client.ragged.RaggedClient.write": positional("array", persist=True),
+    "client.ragged.RaggedClient.write_block": positional("array", "block", persist=True),
+    "client.dataframe.DataFrameClient.write": positional("dataframe"),
+    "client.dataframe.DataFrameClient.write_partition": positional("partition", "dataframe"),
+    "client.dataframe.DataFrameClient.append_partition": positional("partition", "dataframe"),
+    "client.base.BaseClient.delete": positional(recursive=False, external_only=True),
+    "client.base.BaseClient.update_metadata": {
+        **positional(metadata=None, specs=None, access_tags=None), **keyword(drop_revision=False)
+    },
+    "client.base.BaseClient.replace_metadata": positional(
+        metadata=None, specs=None, access_tags=None, drop_revision=False
+    ),
+    "client.base.BaseClient.patch_metadata": positional(
+        metadata_patch=None, specs_patch=None, access_tags_patch=None, content_type=..., drop_revision=False
+    ),
+    "client.sync.copy": positional("source", "dest", on_conflict="error"),
     "client.context.Context.from_any_uri": positional("uri"),
     "client.context.Context.from_app": positional("app"),
 }  # fmt: skip
