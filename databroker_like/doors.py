@@ -71,8 +71,8 @@ def open_root(path: str | os.PathLike[str]) -> Iterator[ContainerNode]:
         with CatalogNode.of_file(place) as tree:
             yield tree
     elif place.is_dir():
-        with closing(FolderNode(place)) as tree:
-            yield tree
+        with closing(FolderNode(place)) as folder:
+            yield folder
     else:
         raise Invalid(
             f"{place} is neither the folder of a store or of data files nor a catalog YAML file (.yml, .yaml)"

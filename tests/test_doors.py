@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from databroker_like.doors import open_app, open_root
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import Invalid, MissingFile, NotWritable
-from databroker_like.nodes import MapNode
+from databroker_like.nodes import ArrayNode, MapNode, find
 from databroker_like.nodes.catalogs import CatalogNode
+from databroker_like.nodes.files import FolderNode
 from databroker_like.nodes.runs import RunsNode
 
 
@@ -39,6 +41,16 @@ def test_a_yaml_file_is_a_catalog_of_sources(tmp_path: Path) -> None:
             runs = root.get("runs")
             assert isinstance(runs, RunsNode)
             assert list(runs.keys()) == ["one"]
+
+
+def test_another_folder_is_a_tree_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    np.save(tmp_path / "inner" / "grid.npy", np.arange(6).reshape(2, 3))
+    with open_root(tmp_path) as root:
+        assert isinstance(root, FolderNode)
+        grid = find(root, ["inner", "grid"])
+        assert isinstance(grid, ArrayNode)
+        assert grid.read((1, 0)) == 3
 
 
 def test_what_is_none_of_them_is_refused(tmp_path: Path) -> None:

@@ -74,18 +74,17 @@ def node_of_value(value: Any, metadata: Doc) -> Node:
     ({'text': ['a', 'b']}, {'a': 1})
     """
     import numpy as np
-    import pandas as pd
     import pyarrow as pa
-    import xarray as xr
 
-    if isinstance(value, xr.Dataset):
+    package = type(value).__module__.partition(".")[0]
+    if package == "xarray" and hasattr(value, "data_vars"):
         return dataset_node(value, metadata=metadata)
-    if isinstance(value, xr.DataArray):
+    if package == "xarray":
         said = {**metadata, "attrs": dict(value.attrs)}
         return ArrayData(value.data, metadata=said, dims=list(map(str, value.dims)))
-    if type(value).__module__.startswith("dask.dataframe"):
+    if package == "dask" and hasattr(value, "columns"):
         value = value.compute()
-    if isinstance(value, pd.DataFrame | pa.Table):
+    if isinstance(value, pa.Table) or hasattr(value, "to_parquet"):
         return TableData(value, metadata=metadata)
     if isinstance(value, str):
         value = value.splitlines()

@@ -26,7 +26,7 @@ from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import Invalid
 from databroker_like.nodes import MapNode
 from databroker_like.tree import build_app
-from tests.support.serving import serving
+from tests.support.serving import memory_of, serving
 
 
 @contextmanager
@@ -64,6 +64,23 @@ def test_a_store_is_served_to_who_has_the_key_that_is_told(store: Path, tmp_path
         assert server.key not in server.log
         assert "wrong" not in server.log
         assert '"GET /api/v1/metadata/?api_key=..." 200' in server.log
+
+
+def test_what_a_server_starts_with_is_little(store: Path, tmp_path: Path) -> None:
+    with serving(store, tmp_path, "--public") as server:
+        assert httpx.get(f"{server.url}/api/v1/metadata/").status_code == 200
+        if sys.platform == "linux":
+            assert memory_of(server.process.pid) < 120e6
+
+
+def test_serving_a_store_loads_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys, databroker_like.cli._serve as serve; "
+        "print(*(name for name in ('pandas', 'xarray', 'dask', 'zarr', 'h5py', 'pymongo', 'matplotlib', 'event_model')"
+        " if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == []
 
 
 def test_a_key_that_is_given_is_not_told(store: Path, tmp_path: Path) -> None:
