@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from databroker_like.client._about import About
 from databroker_like.client._login import can_prompt, choose, device_code_grant, password_grant, posted
 from databroker_like.client._tokens import TokenFolder, Tokens
 from databroker_like.client._views import DictView
-from databroker_like.errors import Invalid, NotAuthenticated, NotFound, NotOffered, ServiceFailed
+from databroker_like.errors import Invalid, NotAuthenticated, NotFound, NotOffered, NotWritable, ServiceFailed
 from databroker_like.http import Session
 
 __all__ = ["Accounts"]
@@ -116,9 +117,8 @@ class Accounts(ABC):
             raise Invalid(
                 f"tokens are a dictionary with 'access_token' and 'refresh_token', not one with {list(tokens)}"
             )
-        self._use(Tokens(access, refresh), remember_me)
-        if remember_me and self._tokens is not None:
-            self._folder.write(self._tokens)
+        self._use(Tokens(access, refresh if isinstance(refresh, str) else None), remember_me)
+        self._remember()
 
     def use_cached_tokens(self) -> bool:
         """Use the tokens that are remembered of this server, if the server still takes them.
@@ -239,10 +239,18 @@ class Accounts(ABC):
         )
 
     def logout(self) -> None:
-        """End the session, here and at the server; the tokens are forgotten. It is no mistake to do it twice."""
-        tokens, self._tokens = self._tokens or self._folder.read(), None
+        """End the session, here and at the server; the tokens are forgotten, an API key in use is kept.
+
+        It is no mistake to do it twice.
+
+        Raises
+        ------
+        Unreachable
+            When the server was not told; it is forgotten here all the same.
+        """
+        tokens = self._tokens or self._folder.read()
         self._folder.forget()
-        self.api_key = None
+        self.api_key = self._api_key
         if tokens is None or tokens.refresh_token is None:
             return
         try:
@@ -401,9 +409,17 @@ class Accounts(ABC):
             raise ServiceFailed(f"the server at {self.api_uri} gives no access token")
         following = told.get("refresh_token")
         self._use(Tokens(access, following if isinstance(following, str) else refresh), self._remembered)
-        if self._remembered and self._tokens is not None:
-            self._folder.write(self._tokens)
+        self._remember()
         return told
+
+    def _remember(self) -> None:
+        if self._remembered and self._tokens is not None:
+            try:
+                self._folder.write(self._tokens)
+            except NotWritable as error:
+                # Who has logged in is logged in.
+                self._remembered = False
+                warnings.warn(str(error), UserWarning, stacklevel=2)
 
     def _where_to_refresh(self, refresh: str) -> tuple[str, dict[str, str], bool]:
         """The server itself; or the site from which the token is, where the server names it among its providers."""

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["Cache"]
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS databroker_like_reply (
+CREATE TABLE IF NOT EXISTS databroker_like_replies (
     key BLOB PRIMARY KEY, url TEXT NOT NULL, headers TEXT NOT NULL, content BLOB NOT NULL, size INTEGER NOT NULL,
-    stored_at REAL NOT NULL, used_at REAL NOT NULL
+    checksum INTEGER NOT NULL, stored_at REAL NOT NULL, used_at REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS databroker_like_reply_used ON databroker_like_reply (used_at, size);
+CREATE INDEX IF NOT EXISTS databroker_like_replies_used ON databroker_like_replies (used_at, size);
 """
 #: Which do not change what is answered, or are said of one connection.
 _NEUTRAL = (
@@ -173,15 +174,20 @@ class Cache:
         key = _key(request)
         with self._open() as database:
             row = database.execute(
-                "SELECT headers, content, stored_at FROM databroker_like_reply WHERE key = ?", (key,)
+                "SELECT headers, content, checksum, stored_at FROM databroker_like_replies WHERE key = ?", (key,)
             ).fetchone()
             if row is None:
+                return None
+            headers, content, checksum, stored_at = row
+            if zlib.crc32(content, zlib.crc32(headers.encode())) != checksum:
+                # A disk may err without anybody noticing.
+                if not self._readonly:
+                    database.execute("DELETE FROM databroker_like_replies WHERE key = ?", (key,))
                 return None
             if not self._readonly:
                 self._used[key] = time.time()
                 if len(self._used) >= _NOTED_TOGETHER:
                     self._note_used(database)
-        headers, content, stored_at = row
         return httpx.Response(
             200,
             headers=[(name, value) for name, value in orjson.loads(headers)],
@@ -212,18 +218,19 @@ class Cache:
             return False
         unsent = ("set-cookie", "content-encoding", "content-length", "transfer-encoding")
         headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in unsent]
-        now = time.time()
+        told, now = orjson.dumps(headers).decode(), time.time()
         row = (
             _key(request),
             without_secrets(request.url),
-            orjson.dumps(headers).decode(),
+            told,
             body,
             len(body),
+            zlib.crc32(body, zlib.crc32(told.encode())),
             now,
             now,
         )
         with self._open() as database:
-            database.execute("INSERT OR REPLACE INTO databroker_like_reply VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            database.execute("INSERT OR REPLACE INTO databroker_like_replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             self._note_used(database)
             self._surely += len(body)
             self._added += 1
@@ -241,7 +248,7 @@ class Cache:
         """
         if self.write_safe():
             with self._open() as database:
-                database.execute("DELETE FROM databroker_like_reply WHERE key = ?", (_key(request),))
+                database.execute("DELETE FROM databroker_like_replies WHERE key = ?", (_key(request),))
 
     def clear(self) -> None:
         """Keep nothing of what is there.
@@ -254,7 +261,7 @@ class Cache:
         if not self.write_safe():
             raise NotWritable(f"{self} is only read")
         with self._open() as database:
-            database.execute("DELETE FROM databroker_like_reply")
+            database.execute("DELETE FROM databroker_like_replies")
             self._used.clear()
             database.commit()
             database.execute("VACUUM")
@@ -267,7 +274,7 @@ class Cache:
         int
         """
         with self._open() as database:
-            return int(database.execute("SELECT count(*) FROM databroker_like_reply").fetchone()[0])
+            return int(database.execute("SELECT count(*) FROM databroker_like_replies").fetchone()[0])
 
     def size(self) -> int:
         """The bytes of all bodies together, without headers and what else is stored.
@@ -343,7 +350,7 @@ class Cache:
                 # damages is begun anew.
                 database.execute("PRAGMA synchronous = OFF")
                 database.executescript(_SCHEMA)
-            database.execute("SELECT 1 FROM databroker_like_reply LIMIT 1").fetchall()
+            database.execute("SELECT 1 FROM databroker_like_replies LIMIT 1").fetchall()
         except BaseException:
             database.close()
             raise
@@ -367,7 +374,7 @@ class Cache:
     def _note_used(self, database: sqlite3.Connection) -> None:
         if self._used:
             database.executemany(
-                "UPDATE databroker_like_reply SET used_at = max(used_at, ?) WHERE key = ?",
+                "UPDATE databroker_like_replies SET used_at = max(used_at, ?) WHERE key = ?",
                 [(when, key) for key, when in self._used.items()],
             )
             self._used.clear()
@@ -380,17 +387,17 @@ class Cache:
         # A tenth more, so that it is not done again for the very next reply.
         surplus += self._capacity / 10
         gone = []
-        for key, size in database.execute("SELECT key, size FROM databroker_like_reply ORDER BY used_at"):
+        for key, size in database.execute("SELECT key, size FROM databroker_like_replies ORDER BY used_at"):
             gone.append((key,))
             surplus -= size
             self._surely -= size
             if surplus <= 0:
                 break
-        database.executemany("DELETE FROM databroker_like_reply WHERE key = ?", gone)
+        database.executemany("DELETE FROM databroker_like_replies WHERE key = ?", gone)
 
 
 def _size(database: sqlite3.Connection) -> int:
-    return int(database.execute("SELECT coalesce(sum(size), 0) FROM databroker_like_reply").fetchone()[0])
+    return int(database.execute("SELECT coalesce(sum(size), 0) FROM databroker_like_replies").fetchone()[0])
 
 
 def _is_damaged(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from databroker_like import registry
 from databroker_like.client._profile_check import check_profile
+from databroker_like.client.cache import Cache
 from databroker_like.errors import Conflict, Invalid, InvalidConfig, NoSuchProfile, NotWritable, listed, nearest
 
 __all__ = [
@@ -86,8 +87,6 @@ class Profile:
                 told["connect"] = told.pop("connection")
             found["timeout"] = httpx.Timeout(**{"timeout": 30.0, "connect": 5.0, **told})
         if "cache" in self.content:
-            from databroker_like.client.cache import Cache
-
             found["cache"] = Cache(**self.content["cache"])
         return found
 

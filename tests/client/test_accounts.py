@@ -333,6 +333,47 @@ def test_logging_out_ends_the_session_here_and_there(server: UsersServer, contex
     assert server.paths()[-1] == "POST /auth/session/revoke"
 
 
+def test_logging_out_keeps_an_api_key_and_forgets_though_the_server_is_away(
+    server: UsersServer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens_of(server).write(Tokens("a", "b"))
+    context.api_key = "one"
+    context.logout()
+    assert context.api_key == "one"
+    tokens_of(server).write(Tokens("a", "b"))
+    monkeypatch.setattr(server, "answer", lambda asked: (503, {}))
+    with pytest.raises(errors.Unreachable):
+        context.logout()
+    assert tokens_of(server).read() is None
+
+
+def test_one_is_logged_in_though_it_cannot_be_remembered(server: UsersServer, folder: Path, context: Context) -> None:
+    folder.write_text("no folder")
+    with pytest.warns(UserWarning, match="cannot be remembered"):
+        context.login(username="ann", password="ann's")
+    context.get_item([])
+    server.access.clear()
+    context.get_item([])
+
+
+@pytest.mark.parametrize("told", [{}, {"access_token": 7}, {"access_token": "a b"}])
+def test_a_server_that_gives_no_token_is_told(told: dict[str, Any], server: UsersServer, context: Context) -> None:
+    context.login(username="ann", password="ann's")
+    server.tokens = lambda: told  # type: ignore[method-assign]
+    with pytest.raises(errors.ServiceFailed, match="gives no access token"):
+        context.force_auth_refresh()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]"])
+def test_a_server_of_something_else_is_told(
+    body: bytes, server: UsersServer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert context.server_info is not None
+    monkeypatch.setattr("tests.client.users_server.json.dumps", lambda content: body.decode())
+    with pytest.raises(errors.ServiceFailed, match=r"the reply of .*/token is"):
+        context.login(username="ann", password="ann's")
+
+
 def test_no_secret_is_shown(server: UsersServer, context: Context) -> None:
     context.login(username="ann", password="ann's")
     shown = f"{context!r} {context.tokens!r} {context.session!r} {context._tokens!r}"

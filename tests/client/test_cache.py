@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -178,6 +179,37 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path, damage: str)
         cache.set(request=asked(), response=reply())
         assert cache.get(asked()) is not None
     assert path.with_name("a.db.damaged").exists()
+
+
+@pytest.mark.parametrize("within_a_page", [0, 2000])
+def test_what_is_damaged_is_never_given(tmp_path: Path, within_a_page: int) -> None:
+    path = tmp_path / "a.db"
+    content = b"x" * 5000
+
+    def read_it() -> list[bytes]:
+        found = []
+        for at in range(200):
+            with contextlib.suppress(errors.NotWritable):
+                given = cache.get(asked(str(at)))
+                found += [] if given is None else [given.content]
+        return found
+
+    with Cache(path) as cache:
+        for at in range(200):
+            cache.set(request=asked(str(at)), response=reply(content))
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for at in range(size // 3 // 4096 * 4096, 2 * size // 3, 4096):
+            file.seek(at + within_a_page)
+            file.write(b"y" * 100)
+    with warnings.catch_warnings(), Cache(path) as cache:
+        # SQLite notices some of it, and the checksums the rest.
+        warnings.simplefilter("ignore", UserWarning)
+        found = read_it()
+        assert len(found) < 200
+        assert set(found) <= {content}
+        assert cache.set(request=asked(), response=reply())
+        assert cache.get(asked()) is not None
 
 
 def test_another_table_in_the_file_is_left_alone(tmp_path: Path) -> None:
