@@ -13,7 +13,7 @@ import xarray as xr
 
 from databroker_like import errors
 from databroker_like import queries as q
-from databroker_like.client.container import Container
+from databroker_like.client.container import DESCENDING, Container
 
 RECORDS = [{"x": [1, 2], "y": 1.5}, {"x": [], "y": 2.5}, {"x": [3], "y": 3.5}]
 DENSE = np.zeros((6, 4))
@@ -112,6 +112,18 @@ class EveryFamily:
         assert found.keys().page_size(1)[:] == found.keys()[:]
         assert set(found) == {name for name in kinds if kinds[name].structure_family == "array"}
         assert kinds.keys()[3:-2] == list(kinds)[3:-2]
+
+    def test_searches_and_what_is_different(self, kinds: Any) -> None:
+        deep = kinds["deep"]
+        assert list(deep.search({"color": "red"}).search(q.Lookup("two"))) == ["two"]
+        assert list(deep.search(q.KeyPresent("color") & q.KeysFilter(["two"]))) == ["two"]
+        assert "two" in deep.search(q.Key("color") == "red")
+        assert "nothing" not in deep.search(q.Key("color") == "red")
+        families = kinds.distinct(structure_families=True, counts=True)["structure_families"]
+        assert {"value": "sparse", "count": 2} in families
+        assert kinds.sort(("", DESCENDING)).keys()[:3] == kinds.keys()[:-4:-1] == list(kinds)[:-4:-1]
+        assert (kinds.get("nothing"), kinds.get("nothing", 3)) == (None, 3)
+        assert len(kinds.search(q.SpecsQuery(["composite"]))) == 1
 
     def test_exports(self, kinds: Any, tmp_path: Path) -> None:
         kinds["tab"].export(tmp_path / "t.csv", ["a"])
