@@ -202,9 +202,8 @@ def test_what_is_damaged_is_never_given(tmp_path: Path, within_a_page: int) -> N
         for at in range(size // 3 // 4096 * 4096, 2 * size // 3, 4096):
             file.seek(at + within_a_page)
             file.write(b"y" * 100)
-    with warnings.catch_warnings(), Cache(path) as cache:
-        # SQLite notices some of it, and the checksums the rest.
-        warnings.simplefilter("ignore", UserWarning)
+    # SQLite notices some of it, and the checksums the rest.
+    with warnings.catch_warnings(action="ignore", category=UserWarning), Cache(path) as cache:
         found = read_it()
         assert len(found) < 200
         assert set(found) <= {content}
