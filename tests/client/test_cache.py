@@ -211,6 +211,16 @@ def test_what_is_damaged_is_never_given(tmp_path: Path, within_a_page: int) -> N
         assert cache.get(asked()) is not None
 
 
+@pytest.mark.parametrize("column", ["content", "headers"])
+def test_what_a_disk_has_changed_unnoticed_is_not_given(cache: Cache, column: str) -> None:
+    cache.set(request=asked(), response=reply(b"xyz"))
+    with sqlite3.connect(cache.filepath) as other:
+        other.execute(f"UPDATE databroker_like_replies SET {column} = substr({column}, 1, 2) || {column}")
+    other.close()
+    assert cache.get(asked()) is None
+    assert cache.count() == 0
+
+
 def test_another_table_in_the_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "shared.db"
     with sqlite3.connect(path) as other:
