@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like.client._parts import part_of, pieces, slices_of
+from databroker_like.client._progress import progress
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client._subscribing import ArraySubscribing
 from databroker_like.client._writing_arrays import ArrayWriting
 from databroker_like.client.base import BaseClient
-from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
+from databroker_like.errors import Invalid, OutOfRange, ServiceFailed, TooLarge
 from databroker_like.slices import expand, format_slices, normalize
 from databroker_like.structures import ArrayStructure
 
@@ -27,6 +28,8 @@ __all__ = ["ArrayClient", "DaskArrayClient"]
 #: What is larger is read in pieces, side by side; servers refuse what is larger still.
 _WHOLE_BYTES = 100 << 20
 _PIECE_BYTES = 32 << 20
+#: What is smaller shows no progress.
+_QUIET_BYTES = 1 << 20
 _OCTETS = "application/octet-stream"
 
 
@@ -146,7 +149,7 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
 
         part = part_of(slices, self.shape)
         dtype = self.dtype
-        whole = np.empty(tuple(map(len, part.box)), dtype)
+        whole = self._room(tuple(map(len, part.box)), dtype)
         if not whole.nbytes:
             return part.finished(whole)
         most = _WHOLE_BYTES if whole.nbytes <= _WHOLE_BYTES else _PIECE_BYTES
@@ -160,24 +163,33 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
             params = [] if everything or not asked else [("slice", format_slices(asked))]
             target = whole[piece] if piece else whole
             if target.flags.c_contiguous:
-                self._fetch_into(full, params, target)
+                self._fetch_into(full, params, target, advance)
             else:
                 between = np.empty(target.shape, dtype)
-                self._fetch_into(full, params, between)
+                self._fetch_into(full, params, between, advance)
                 target[...] = between
 
-        side_by_side(self.context, fetch, found)
+        # What is small is there before anybody could look.
+        with progress(self.context, whole.nbytes if whole.nbytes > _QUIET_BYTES else 0, "reading") as advance:
+            side_by_side(self.context, fetch, found)
         return part.finished(whole)
+
+    def _room(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        import numpy as np
+
+        try:
+            return np.empty(shape, dtype)
+        except (MemoryError, ValueError) as error:
+            size = math.prod(shape) * dtype.itemsize
+            raise TooLarge(f"{self.uri} is {size} bytes, for which there is no room in memory; read a part") from error
 
     def _read_block(self, block: Sequence[int], slices: Any) -> np.ndarray:
         return self._as_it_is(lambda: self._read_block_now(block, slices))
 
     def _read_block_now(self, block: Sequence[int], slices: Any) -> np.ndarray:
-        import numpy as np
-
         wanted = self.structure().block_box(block)
         part = part_of(slices, [s.stop - s.start for s in wanted])
-        found = np.empty(tuple(map(len, part.box)), self.dtype)
+        found = self._room(tuple(map(len, part.box)), self.dtype)
         if found.nbytes:
             params = [("block", ",".join(map(str, block)))]
             if slices is not None:
@@ -186,13 +198,25 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
             self._fetch_into(self._link("block").partition("?")[0], params, found)
         return part.finished(found)
 
-    def _fetch_into(self, link: str, params: Sequence[tuple[str, str]], target: np.ndarray) -> None:
+    def _fetch_into(
+        self,
+        link: str,
+        params: Sequence[tuple[str, str]],
+        target: np.ndarray,
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
         import numpy as np
 
         # A view of the memory itself, whatever its type: reshaping what is contiguous copies nothing.
         memory = target.reshape(-1).view(np.uint8).data
 
+        at = 0
+
         def fill(response: httpx.Response) -> None:
+            nonlocal at
+            if advance is not None and at:
+                # The connection broke, and it comes from the beginning again.
+                advance(-at)
             at = 0
             for part in response.iter_bytes():
                 after = at + len(part)
@@ -200,6 +224,8 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
                     break
                 memory[at:after] = part
                 at = after
+                if advance is not None:
+                    advance(len(part))
             else:
                 after = at
             if after != len(memory):

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like import errors
+from databroker_like.client import Context, from_context
 from databroker_like.client import array as arrays
 from databroker_like.client._parts import part_of, pieces, slices_of
+from tests.client.small_server import SmallServer
 
 one = st.integers(-5, 4) | st.builds(
     slice,
@@ -125,3 +129,49 @@ def test_exports_are_whole_or_not_there(opened: Any, server: Any, tmp_path: Path
 
 def test_formats_are_those_that_the_server_says(opened: Any) -> None:
     assert opened("image").formats == ["application/octet-stream", "text/csv"]
+
+
+def test_long_reads_tell_how_far_they_are(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    @contextmanager
+    def progress(context: Any, total: int, what: str) -> Any:
+        told.append(-total)
+        yield told.append
+
+    monkeypatch.setattr(arrays, "progress", progress)
+    monkeypatch.setattr(arrays, "_QUIET_BYTES", 139)
+    monkeypatch.setattr(arrays, "_WHOLE_BYTES", 30)
+    monkeypatch.setattr(arrays, "_PIECE_BYTES", 30)
+    opened("image").read()
+    assert (told[0], sum(told), len(told) > 3) == (-140, 0, True)
+    told.clear()
+    opened("image")[0]
+    assert (told[0], sum(told)) == (0, 28)
+
+
+def test_progress_goes_back_when_the_connection_broke() -> None:
+    server = SmallServer({"a": np.arange(4)})
+    with Context.from_app(server) as context:
+        client = from_context(context, node_path_parts=["a"])
+        told: list[int] = []
+        replies = [httpx.Response(200, content=iter([b"x" * 8])), httpx.Response(200, content=bytes(32))]
+
+        def receive(method: str, url: str, into: Any, **more: Any) -> None:
+            for reply in replies:
+                with suppress(errors.ServiceFailed):
+                    into(reply)
+
+        context.session.receive = receive  # type: ignore[method-assign]
+        target = np.empty(4, "<i8")
+        client._fetch_into("http://h/", [], target, told.append)
+    assert (told, target.tolist()) == ([8, -8, 32], [0, 0, 0, 0])
+
+
+def test_what_has_no_room_in_memory_is_told(opened: Any, server: Any) -> None:
+    client = opened("image")
+    client.item["attributes"]["structure"] |= {"shape": [1 << 50, 1 << 12], "chunks": [[1 << 50], [1 << 12]]}
+    server.asked.clear()
+    with pytest.raises(errors.TooLarge, match="read a part"):
+        client.read()
+    assert server.asked == []
