@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from databroker_like.nodes.memory import MapNode
 from databroker_like.structures import Spec
+from databroker_like.utils._shown_text import without_paths
 
 __all__ = ["BROKEN", "BrokenNode"]
 
 #: What a node that cannot be read promises to be.
 BROKEN = Spec("broken")
 
-#: The folders of an absolute path, of this system or of Windows, or of a URL of a file.
-_FOLDERS = re.compile(r"(?:\bfile:/*|(?<![\w.:/~])/|\b[A-Za-z]:[\\/]+)(?:[^\s'\"/\\]+[\\/]+)+")
 _MOST_LETTERS = 2000
 
 
@@ -27,7 +25,7 @@ class BrokenNode(MapNode):
     Parameters
     ----------
     text : str
-        What is wrong; of absolute paths in it the folders are left out.
+        What is wrong; of absolute paths in it the folders are left out, and passwords of URLs.
     metadata : mapping, optional
         What else is said of it.
     version : object, optional
@@ -41,7 +39,7 @@ class BrokenNode(MapNode):
     """
 
     def __init__(self, text: str, *, metadata: Mapping[str, Any] | None = None, version: Any = None) -> None:
-        self.sentence = _FOLDERS.sub("", text)[:_MOST_LETTERS]
+        self.sentence = without_paths(text)[:_MOST_LETTERS]
         super().__init__({}, metadata={**(metadata or {}), "error": self.sentence}, specs=[BROKEN])
         self._version = version
 
