@@ -19,16 +19,12 @@ from databroker_like.nodes.files._formats import Entry, entries_of
 from databroker_like.nodes.files._hdf5 import hdf5_node
 from databroker_like.nodes.files._listed import ListedNode
 from databroker_like.nodes.files._pictures import PICTURES, numbered_node, picture_node
-from databroker_like.nodes.files._place import Place, Served, Stamp
+from databroker_like.nodes.files._place import SETTLED_NANOSECONDS, Place, Served, Stamp, lasting
 from databroker_like.nodes.files._tables import FileTable, Workbook
 from databroker_like.nodes.files._zarr import looks_like_zarr, metadata_stamp, zarr_node
 from databroker_like.structures import Spec
 
 __all__ = ["FolderNode"]
-
-#: A listing is used again when nothing has changed in the folder for so long before it was made: clocks of file
-#: systems are as coarse as two seconds, and what happens twice within one tick cannot be told apart.
-_SETTLED_NANOSECONDS = 2_500_000_000
 
 #: Format -> what reads a file, its media type, and what it is.
 _TABLES: Mapping[str, tuple[Callable[[str], Any], str, str]] = MappingProxyType(
@@ -145,7 +141,7 @@ class FolderNode(ListedNode):
             try:
                 return _node_of(entry, [self._place.inside(name) for name in entry.names], stamp)
             except DatabrokerError as error:
-                return BrokenNode(str(error), version=stamp)
+                return BrokenNode(str(error), version=lasting(stamp))
 
         return self._place.served.remembered((first.name, entry.names), stamp, made)
 
@@ -158,7 +154,7 @@ class FolderNode(ListedNode):
                 try:
                     return zarr_node(place)
                 except DatabrokerError as error:
-                    return BrokenNode(str(error), version=stamp)
+                    return BrokenNode(str(error), version=lasting(stamp))
 
             return served.remembered((place.name, "zarr"), stamp, made)
         # The listing stays with the node, and the node with the name.
@@ -215,7 +211,7 @@ class Listing:
         except OSError:
             # The folder itself is gone.
             return {}
-        is_settled = begun - changed > _SETTLED_NANOSECONDS
+        is_settled = begun - changed > SETTLED_NANOSECONDS
         self._known = (changed, found) if is_settled else None
         return found
 

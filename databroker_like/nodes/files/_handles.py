@@ -97,6 +97,14 @@ class OpenFiles:
         finally:
             self._given_back(name, opened)
 
+    def drop_changed(self, name: Hashable, stamp: Hashable) -> None:
+        """Close a file that is kept open, if it has another stamp by now."""
+        with self._changed:
+            there = self._there.get(name)
+            if there is not None and there.ready and there.stamp != stamp:
+                self._drop(name)
+                self._changed.notify_all()
+
     def close(self) -> None:
         """Close what nobody uses; the rest is closed when it is given back."""
         with self._changed:

@@ -16,9 +16,9 @@ from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
-from databroker_like.nodes.files._hdf5_links import Found, follow, leads_outside
+from databroker_like.nodes.files._hdf5_links import Found, follow, leads_outside, sources_of
 from databroker_like.nodes.files._listed import ListedNode
-from databroker_like.nodes.files._place import Place, Stamp
+from databroker_like.nodes.files._place import Place, Stamp, is_settled, lasting, once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,23 +64,22 @@ class HDF5File:
     def __init__(self, place: Place, stamp: Stamp) -> None:
         self.place = place
         self.stamp = stamp
+        self.version = lasting(stamp)
+        self._once = once(stamp)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Any]:
         """The open file, which others may read from at the same time."""
-        with (
-            self.place.border(WHAT),
-            self.place.served.files.use(self.place.path, self.now, lambda: open_file(self.place.path)) as file,
-        ):
+        path = self.place.path
+        with self.place.border(WHAT), self.place.served.files.use(path, self._now(), lambda: open_file(path)) as file:
             yield file
 
-    @property
-    def now(self) -> Stamp:
-        """The stamp of the file as it is when it is read, which may be later than when it was looked into."""
+    def _now(self) -> Any:
+        """By what the open file is asked for; it may have changed since it was looked into."""
         stamp = self.place.stamp()
         if stamp is None:
             raise FileNotFoundError(self.place.path)
-        return stamp
+        return self._once if stamp == self.stamp else once(stamp)
 
     @contextlib.contextmanager
     def found(self, path: Sequence[str]) -> Iterator[Found]:
@@ -88,50 +87,71 @@ class HDF5File:
         with self.opened() as file:
             yield follow(file, path)
 
+    def inner(self, path: tuple[str, ...]) -> Node:
+        """What is at a path in the file as a node, as far as it may be kept; a broken one where it cannot be read."""
+        served, key = self.place.served, (self.place.name, path)
+        known = served.known(key, self.stamp)
+        if known is not None:
+            return known
+        is_lasting = is_settled(self.stamp)
+        try:
+            node, is_here = self._looked_at(path)
+        except DatabrokerError as error:
+            return BrokenNode(str(error), version=self.version)
+        if is_here and is_lasting:
+            served.keep(key, self.stamp, node)
+        return node
+
     def node(self, path: tuple[str, ...]) -> Node:
         """What is at a path in the file as a node; a broken one where it cannot be served."""
+        return self._looked_at(path)[0]
+
+    def _looked_at(self, path: tuple[str, ...]) -> tuple[Node, bool]:
+        """A node, and whether this file alone says what it is."""
         import h5py
 
         other: tuple[Place, tuple[str, ...]] | None = None
         with self.opened() as file:
             found = follow(file, path)
             if found.problem is not None:
-                return BrokenNode(f"{self.named(path)} {found.problem}", version=self.stamp)
+                return self._broken(path, found.problem), True
             if found.elsewhere is not None:
                 target = self.place.beside(found.elsewhere.file)
                 if target is None:
-                    return BrokenNode(f"{self.named(path)} is in a file that is not served", version=self.stamp)
+                    return self._broken(path, "is in a file that is not served"), False
                 other = (target, found.elsewhere.path)
             elif isinstance(found.object, h5py.Group):
-                return HDF5Group(self, path, sorted(found.object), _said(found.object))
+                return HDF5Group(self, path, sorted(found.object), _said(found.object)), True
             elif isinstance(found.object, h5py.Dataset):
-                return self._dataset(path, found.object)
+                return self._dataset(path, found.object), not found.object.is_virtual
             else:
-                return BrokenNode(f"{self.named(path)} is neither a group nor a dataset", version=self.stamp)
-        return self._linked(path, *other)
+                return self._broken(path, "is neither a group nor a dataset"), True
+        return self._linked(path, *other), False
+
+    def _broken(self, path: tuple[str, ...], problem: str) -> BrokenNode:
+        return BrokenNode(f"{self.named(path)} {problem}", version=self.version)
 
     def _linked(self, path: tuple[str, ...], target: Place, inside: tuple[str, ...]) -> Node:
         """What lies in another file; not followed further when that file leads on to yet another."""
         stamp = target.stamp()
         if stamp is None:
-            return BrokenNode(
-                f"{self.named(path)} is in the file {target.name!r}, which is not there", version=self.stamp
-            )
+            return self._broken(path, f"is in the file {target.name!r}, which is not there")
         other = HDF5File(target, stamp)
         with other.opened() as file:
             if follow(file, inside).elsewhere is not None:
-                return BrokenNode(f"{self.named(path)} leads from file to file to file", version=(self.stamp, stamp))
+                return self._broken(path, "leads from file to file to file")
         return other.node(inside)
 
     def _dataset(self, path: tuple[str, ...], dataset: Any) -> Node:
         outside = leads_outside(dataset, self.place)
         if outside:
-            return BrokenNode(f"{self.named(path)} {outside}", version=self.stamp)
-        array = ServedDataset(self, path)
+            return self._broken(path, outside)
+        array = ServedDataset(self, path, sources_of(dataset, self.place))
         array._known = array._describe(dataset)
-        said = _said(dataset)
+        # Whether data in other files has changed is not known.
+        version = (lambda: None) if dataset.is_virtual or dataset.external else self.place.version
         source = DataSource(_MEDIA_TYPE, (self.place.asset(),), {"dataset": "/".join(path)})
-        return FileArray(array, self.place, WHAT, version=self.place.stamp, source=source, metadata=said)
+        return FileArray(array, self.place, WHAT, version=version, source=source, metadata=_said(dataset))
 
     def named(self, path: Sequence[str]) -> str:
         """How a thing in the file is called in a sentence."""
@@ -145,18 +165,24 @@ class ServedDataset(HDF5Array):
     ----------
     file : HDF5File
     path : tuple of str
+    sources : sequence of Place
+        Other files that it is made of.
     """
 
-    def __init__(self, file: HDF5File, path: tuple[str, ...]) -> None:
+    def __init__(self, file: HDF5File, path: tuple[str, ...], sources: Sequence[Place]) -> None:
         super().__init__(file.place.path, path)
         self._file = file
         self._parts = path
+        self._sources = sources
 
     def _where(self) -> str:
         return self._file.named(self._parts)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
+        for place in self._sources:
+            # HDF5 would go on with what it knows of a file that is open already.
+            place.served.files.drop_changed(place.path, place.stamp())
         with self._file.found(self._parts) as found:
             if found.object is None or not hasattr(found.object, "dtype"):
                 raise InvalidFile(f"{self._where()} is not there any more; ask for the metadata of its group again")
@@ -216,7 +242,7 @@ class HDF5Group(ListedNode):
 
     @property
     def version(self) -> Any:
-        return self._file.place.stamp()
+        return self._file.place.version()
 
     def data_source(self) -> DataSource:
         parameters = {"dataset": "/".join(self._path)} if self._path else {}
@@ -230,17 +256,7 @@ class HDF5Group(ListedNode):
         return self._names
 
     def _node(self, key: str) -> Node | None:
-        if key not in self._known:
-            return None
-        place, stamp, path = self._file.place, self._file.stamp, (*self._path, key)
-
-        def made() -> Node:
-            try:
-                return self._file.node(path)
-            except DatabrokerError as error:
-                return BrokenNode(str(error), version=stamp)
-
-        return place.served.remembered((place.name, path), stamp, made)
+        return self._file.inner((*self._path, key)) if key in self._known else None
 
 
 def _said(thing: Any) -> dict[str, Any]:

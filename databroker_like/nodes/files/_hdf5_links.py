@@ -11,7 +11,7 @@ from typing import Any
 from databroker_like.files.hdf5 import open_file
 from databroker_like.nodes.files._place import Place
 
-__all__ = ["Found", "Inside", "follow", "leads_outside"]
+__all__ = ["Found", "Inside", "follow", "leads_outside", "sources_of"]
 
 #: More links after one another lead nowhere.
 _MOST_LINKS = 64
@@ -139,6 +139,25 @@ def leads_outside(dataset: Any, place: Place, *, _depth: int = 0) -> str | None:
         if problem is not None:
             return problem
     return None
+
+
+def sources_of(dataset: Any, place: Place) -> tuple[Place, ...]:
+    """The other files that a virtual dataset is made of, of those that are served.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    place : Place
+        The file that the dataset is in.
+
+    Returns
+    -------
+    tuple of Place
+    """
+    if not dataset.is_virtual:
+        return ()
+    names = sorted({source.file_name for source in dataset.virtual_sources()} - {"."})
+    return tuple(source for source in map(place.beside, names) if source is not None)
 
 
 def _source_problem(file: Any, place: Place, inside: str, depth: int) -> str | None:

@@ -17,7 +17,7 @@ from databroker_like.files.tiff import TIFFArray, tiff_tags
 from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
-from databroker_like.nodes.files._place import Place
+from databroker_like.nodes.files._place import Place, Stamp, lasting, once
 
 __all__ = ["PICTURES", "numbered_node", "picture_node"]
 
@@ -57,13 +57,17 @@ class ServedTIFF(TIFFArray):
     def __init__(self, place: Place) -> None:
         super().__init__(place.path)
         self._place = place
+        self._stamp: Stamp | None = place.stamp()
+        self._once = once(self._stamp)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
         stamp = self._place.stamp()
         if stamp is None:
             raise FileNotFoundError(self.path)
-        with self._place.served.files.use(self.path, stamp, super()._open, alone=True) as frames:
+        known = self._once if stamp == self._stamp else once(stamp)
+        plain = TIFFArray(self.path)
+        with self._place.served.files.use(self.path, known, plain._open, alone=True) as frames:
             yield frames
 
 
@@ -134,7 +138,7 @@ def picture_node(place: Place, form: str) -> FileArray:
             said = attributes(tags := tiff_tags(place.path), tags.__getitem__)
             array = OnlyPage(array) if array.shape[0] == 1 else array
     source = DataSource(media_type, (place.asset(),))
-    return FileArray(array, place, what, version=place.stamp, source=source, metadata=said)
+    return FileArray(array, place, what, version=place.version, source=source, metadata=said)
 
 
 def numbered_node(places: Sequence[Place], form: str) -> FileArray:
@@ -167,7 +171,7 @@ def numbered_node(places: Sequence[Place], form: str) -> FileArray:
     )
 
     def version() -> Any:
-        return tuple(place.quick_stamp() for place in places)
+        return lasting(tuple(place.quick_stamp() for place in places))
 
     return FileArray(Stacked(NumberedFiles(places, make)), places[0], what, version=version, source=source, metadata={})
 

@@ -7,23 +7,29 @@ import logging
 import os
 import stat
 import threading
+import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from databroker_like.errors import DatabrokerError, InvalidFile, MissingFile
 from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import Asset
 from databroker_like.nodes.files._handles import OpenFiles
 
-__all__ = ["Place", "Served", "Stamp"]
+__all__ = ["SETTLED_NANOSECONDS", "Place", "Served", "Stamp", "is_settled", "lasting", "once"]
 
 _logger = logging.getLogger("databroker_like.nodes.files")
 
 #: Time of change, size and number of a file.
 Stamp = tuple[int, int, int]
+
+#: Clocks of file systems are as coarse as two seconds, and what happens twice within one tick cannot be told apart. So
+#: what is known of a file or a folder is used again only when it had not changed for so long when it was looked at.
+SETTLED_NANOSECONDS = 2_500_000_000
 
 #: How many nodes are remembered, so that a file is not looked into again for each request.
 _MOST_NODES = 4096
@@ -48,6 +54,8 @@ class Served:
         self.root = os.path.abspath(root)
         self.real_root = os.path.realpath(root)
         self.files = OpenFiles(most_open)
+        # What opens a file must not hold what is served, or that would never end.
+        weakref.finalize(self, self.files.close)
         self._nodes: OrderedDict[object, tuple[object, Node]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -57,7 +65,7 @@ class Served:
         return real == self.real_root or real.startswith(os.path.join(self.real_root, ""))
 
     def remembered(self, key: object, stamp: object, make: Callable[[], N]) -> N:
-        """The node made before for this key, if nothing changed since; else a new one.
+        """The node made before for this key, if nothing can have changed since; else a new one.
 
         Parameters
         ----------
@@ -69,17 +77,31 @@ class Served:
         -------
         Node
         """
+        known = self.known(key, stamp)
+        if known is not None:
+            return known  # type: ignore[return-value]
+        # Before it is looked into: what changes while it is looked into is not seen by the clock alone.
+        is_lasting = is_settled(stamp)
+        node = make()
+        if is_lasting:
+            self.keep(key, stamp, node)
+        return node
+
+    def known(self, key: object, stamp: object) -> Node | None:
+        """The node kept for this key, if the stamp is the one that it was kept with."""
         with self._lock:
             known = self._nodes.get(key)
-            if known is not None and known[0] == stamp:
-                self._nodes.move_to_end(key)
-                return known[1]  # type: ignore[return-value]
-        node = make()
+            if known is None or known[0] != stamp:
+                return None
+            self._nodes.move_to_end(key)
+            return known[1]
+
+    def keep(self, key: object, stamp: object, node: Node) -> None:
+        """Keep a node for a key, as long as the stamp stays; some are forgotten for it when there are many."""
         with self._lock:
             self._nodes[key] = (stamp, node)
             while len(self._nodes) > _MOST_NODES:
                 self._nodes.popitem(last=False)
-        return node
 
     def without_folders(self, text: str) -> str:
         """A text in which no path of the machine stands, of those that lead to what is served."""
@@ -87,6 +109,40 @@ class Served:
             for written in {folder, repr(folder)[1:-1]}:
                 text = text.replace(written.rstrip("/\\") + os.sep, "").replace(written, "the folder")
         return text[:_MOST_LETTERS]
+
+
+def is_settled(stamp: Any) -> bool:
+    """Whether a change after this stamp was taken would make it another.
+
+    Parameters
+    ----------
+    stamp : Stamp, None, or tuple of these
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import time
+    >>> is_settled((0, 12, 5)), is_settled(((0, 12, 5), (time.time_ns(), 12, 6)))
+    (True, False)
+    """
+    if isinstance(stamp, tuple) and stamp:
+        if isinstance(stamp[0], int):
+            return time.time_ns() - stamp[0] > SETTLED_NANOSECONDS
+        return all(map(is_settled, stamp))
+    return True
+
+
+def lasting(stamp: Any) -> Any:
+    """A stamp as the version of a node: None where a change would not make it another."""
+    return stamp if is_settled(stamp) else None
+
+
+def once(stamp: Any) -> Any:
+    """A stamp by which an open file is asked for: another each time where a change would not make it another."""
+    return stamp if is_settled(stamp) else (stamp, object())
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +195,11 @@ class Place:
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)) or not self.served.is_inside(self.path):
             return None
         return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def version(self) -> Stamp | None:
+        """What changes when the file does; None when there is none, or it has just been changed."""
+        found: Stamp | None = lasting(self.stamp())
+        return found
 
     def quick_stamp(self) -> Stamp | None:
         """As `stamp`, of what was looked at before: whether a link leads out of the folder is not asked again."""

@@ -14,7 +14,7 @@ from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes._tables import TableNode
 from databroker_like.nodes.files._listed import ListedNode
-from databroker_like.nodes.files._place import Place, Stamp
+from databroker_like.nodes.files._place import Place, Stamp, lasting, once
 from databroker_like.structures import TableStructure
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FileTable(TableNode):
 
     @property
     def version(self) -> Any:
-        return self._place.stamp()
+        return self._place.version()
 
     def data_source(self) -> DataSource:
         return self._source
@@ -106,14 +106,16 @@ class Sheet(ExcelTable):
     def __init__(self, place: Place, stamp: Stamp, sheet: str) -> None:
         super().__init__(place.path, sheet)
         self._place = place
-        self._stamp = stamp
+        self._once = once(stamp)
 
     def _whole(self) -> pa.Table:
+        plain = ExcelTable(self.path, self.sheet)
+
         @contextlib.contextmanager
         def parsed() -> Iterator[pa.Table]:
-            yield self.parsed()
+            yield plain.parsed()
 
-        with self._place.served.files.use((self.path, self.sheet), self._stamp, parsed) as table:
+        with self._place.served.files.use((self.path, self.sheet), self._once, parsed) as table:
             return table
 
 
@@ -138,7 +140,7 @@ class Workbook(ListedNode):
 
     @property
     def version(self) -> Any:
-        return self._place.stamp()
+        return self._place.version()
 
     def data_source(self) -> DataSource:
         return DataSource(EXCEL, (self._place.asset(),))
@@ -160,6 +162,6 @@ class Workbook(ListedNode):
             try:
                 return FileTable(Sheet(place, stamp, key), place, _WORKBOOK, source)
             except DatabrokerError as error:
-                return BrokenNode(str(error), version=stamp)
+                return BrokenNode(str(error), version=lasting(stamp))
 
         return place.served.remembered((place.name, key), stamp, made)

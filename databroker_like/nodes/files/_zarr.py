@@ -18,7 +18,7 @@ from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
 from databroker_like.nodes.files._listed import ListedNode
-from databroker_like.nodes.files._place import Place
+from databroker_like.nodes.files._place import Place, lasting
 from databroker_like.registry import require
 
 __all__ = ["ZarrGroup", "looks_like_zarr", "zarr_node", "zarr_stamp"]
@@ -127,7 +127,7 @@ def zarr_node(place: Place, inside: str = "") -> Node:
         array,
         place,
         _WHAT,
-        version=lambda: zarr_stamp(place, inside),
+        version=lambda: lasting(zarr_stamp(place, inside)),
         source=_source(place, inside),
         metadata=said,
         dims=dims,
@@ -235,7 +235,7 @@ class ZarrGroup(ListedNode):
 
     @property
     def version(self) -> Any:
-        return metadata_stamp(self._place, self._inside)
+        return lasting(metadata_stamp(self._place, self._inside))
 
     def data_source(self) -> DataSource:
         return _source(self._place, self._inside)
@@ -256,6 +256,6 @@ class ZarrGroup(ListedNode):
             try:
                 return zarr_node(place, path)
             except DatabrokerError as error:
-                return BrokenNode(str(error), version=metadata_stamp(place, path))
+                return BrokenNode(str(error), version=lasting(metadata_stamp(place, path)))
 
         return place.served.remembered((place.name, path), metadata_stamp(place, path), made)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
 from databroker_like.errors import MissingFile
 from databroker_like.nodes import ArrayNode, ContainerNode, TableNode
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode, _folder
 from databroker_like.queries import Eq, KeyLookup, KeysFilter
+from databroker_like.testing._lazy_arrays import open_files
+from tests.support.settling import settle
 
 
 def keys_of(tree: ContainerNode) -> list[str]:
@@ -118,13 +124,74 @@ def test_files_that_are_added_changed_and_removed_show_at_once(tmp_path: Path) -
     before = tree.get("a")
     assert before.structure().shape == (3,)
     np.save(tmp_path / "a.npy", np.arange(5.0))
-    after = tree.get("a")
-    assert after.read().tolist() == [0, 1, 2, 3, 4]
-    assert after.version != (3,)
-    assert tree.get("a") is after
+    assert tree.get("a").read().tolist() == [0, 1, 2, 3, 4]
     (tmp_path / "a.npy").unlink()
     assert tree.get("a") is None
     assert keys_of(tree) == []
+
+
+def test_files_are_closed_when_nobody_has_the_folder_any_more(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = [1]
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((3, 3), "u2"))
+    pd.DataFrame({"x": [1]}).to_excel(tmp_path / "c.xlsx", sheet_name="s")
+    settle(tmp_path)
+    tree = FolderNode(tmp_path)
+    for node in (tree.get("a").get("x"), tree.get("b"), tree.get("c").get("s")):
+        node.read()
+    assert len(tree._place.served.files) == 3
+    assert {Path(name).name for name in open_files(tmp_path)} == {"a.h5", "b.tif"}
+    served = weakref.ref(tree._place.served)
+    del tree, node
+    gc.collect()
+    assert served() is None
+    assert open_files(tmp_path) == []
+
+
+def test_what_is_known_of_a_file_is_used_again_when_that_has_not_changed_for_a_while(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    tree = FolderNode(tmp_path)
+    assert tree.get("a") is not tree.get("a")
+    assert tree.get("a").version is None
+    settle(tmp_path)
+    node = tree.get("a")
+    assert tree.get("a") is node
+    assert node.version == tree.get("a").version is not None
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.h5", "a.tif", "a.csv", "a.parquet", "a.xlsx", "a.zarr"])
+def test_a_change_within_one_tick_of_the_clock_shows(tmp_path: Path, name: str) -> None:
+    """As large as before, in the same place, and not later as far as the clock can tell."""
+    path = tmp_path / name
+    tree = FolderNode(tmp_path)
+    now = time.time_ns()
+    for number in range(5):
+        tree.close()
+        if name == "a.npy":
+            np.save(path, np.full(3, number))
+        elif name == "a.h5":
+            with h5py.File(path, "w") as file:
+                file["x"] = np.full(3, number)
+        elif name == "a.tif":
+            tifffile.imwrite(path, np.full((3, 3), number, "u2"))
+        elif name == "a.zarr":
+            zarr.create_array(path, data=np.full(3, number), overwrite=True, compressors=None)
+        else:
+            frame = pd.DataFrame({"x": [number] * 3})
+            if name == "a.csv":
+                frame.to_csv(path, index=False)
+            elif name == "a.parquet":
+                frame.to_parquet(path)
+            else:
+                frame.to_excel(path, index=False)
+        for changed in [path, tmp_path, *path.rglob("*")]:
+            os.utime(changed, ns=(now, now))
+        node = tree.get("a")
+        if isinstance(node, ContainerNode):
+            (node,) = (inner for _, inner in node.items())
+        data = node.get("x").read() if isinstance(node, TableNode) else node.read()
+        assert data.ravel()[0] == number
+        assert node.version is None
 
 
 def test_a_folder_long_left_alone_is_not_listed_again_until_something_changes(

@@ -18,6 +18,7 @@ from databroker_like.errors import InvalidFile
 from databroker_like.nodes import ArrayNode
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode
+from tests.support.settling import settle
 
 FRAME = np.arange(12, dtype="u2").reshape(3, 4)
 
@@ -164,6 +165,7 @@ def test_a_file_of_several_pages_among_others_of_one_is_not_taken_for_its_first(
 def test_a_numbered_file_that_is_changed_makes_another_version(tmp_path: Path) -> None:
     for number in range(3):
         write_numbered(tmp_path, "npy", number)
+    settle(tmp_path)
     tree = FolderNode(tmp_path)
     before = tree.get("i_").version
     np.save(tmp_path / "i_1.npy", FRAME + 100)

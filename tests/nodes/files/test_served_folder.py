@@ -18,6 +18,7 @@ import tifffile
 
 from databroker_like.nodes.files import FolderNode
 from databroker_like.tree import build_app
+from tests.support.settling import settle
 
 
 class Caller:
@@ -61,6 +62,7 @@ def test_files_come_change_and_go_while_they_are_served(caller: Caller, tmp_path
     assert caller.keys() == []
     np.save(tmp_path / "a.npy", np.arange(3.0))
     assert caller.keys() == ["a"]
+    settle(tmp_path)
     first = caller.get("/array/full/a?format=application/octet-stream")
     assert np.frombuffer(first.content).tolist() == [0, 1, 2]
     tag = first.headers["ETag"]

@@ -22,6 +22,7 @@ from databroker_like.errors import NoSuchColumn, OutOfRange
 from databroker_like.nodes import ContainerNode, TableNode
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode
+from tests.support.settling import settle
 
 TABLE = pa.table({"x": list(range(1000)), "name": [f"n{i}" for i in range(1000)], "y": [i / 4 for i in range(1000)]})
 
@@ -346,6 +347,7 @@ def test_a_sheet_is_parsed_once_for_many_readings(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(
         openpyxl, "load_workbook", lambda *args, **kwargs: parsed.append("book") or load(*args, **kwargs)
     )
+    settle(tmp_path)
     tree = FolderNode(tmp_path)
     for _ in range(5):
         assert tree.get("book").get("s").read()["x"].to_pylist() == list(range(20))

@@ -17,6 +17,7 @@ from databroker_like.errors import InvalidFile
 from databroker_like.nodes import ArrayNode, ContainerNode
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode, _zarr
+from tests.support.settling import settle
 
 GRID = np.arange(48.0).reshape(6, 8)
 
@@ -96,9 +97,14 @@ def test_axes_have_the_names_that_the_store_says(tmp_path: Path) -> None:
 def test_an_array_that_grows_or_is_written_into_shows_as_it_is_now(tmp_path: Path) -> None:
     made = array_at(tmp_path / "a.zarr")
     tree = FolderNode(tmp_path)
+    settle(tmp_path)
     first = tree.get("a")
     before = first.version
+    assert before is not None
     made[0, 0] = 99
+    assert tree.get("a").version is None
+    settle(tmp_path)
+    assert tree.get("a").version is not None
     assert tree.get("a").version != before
     assert tree.get("a").read((0, 0)) == 99
     made.resize((10, 8))
