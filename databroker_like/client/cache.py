@@ -179,7 +179,7 @@ class Cache:
             if row is None:
                 return None
             headers, content, checksum, stored_at = row
-            if zlib.crc32(content, zlib.crc32(headers.encode())) != checksum:
+            if _checksum(headers, content) != checksum:
                 # A disk may err without anybody noticing.
                 if not self._readonly:
                     database.execute("DELETE FROM databroker_like_replies WHERE key = ?", (key,))
@@ -225,7 +225,7 @@ class Cache:
             told,
             body,
             len(body),
-            zlib.crc32(body, zlib.crc32(told.encode())),
+            _checksum(told, body),
             now,
             now,
         )
@@ -398,6 +398,13 @@ class Cache:
 
 def _size(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT coalesce(sum(size), 0) FROM databroker_like_replies").fetchone()[0])
+
+
+def _checksum(headers: Any, content: Any) -> int | None:
+    """None for what is not even of the right type."""
+    if not isinstance(headers, str) or not isinstance(content, bytes):
+        return None
+    return zlib.crc32(content, zlib.crc32(headers.encode()))
 
 
 def _is_damaged(error: Exception) -> bool:
