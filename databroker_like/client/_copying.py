@@ -13,7 +13,7 @@ from databroker_like.client._sending import data_link, send
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client._writing_arrays import put_array, put_block
 from databroker_like.client._writing_others import put_ragged, put_sparse, put_sparse_block
-from databroker_like.client._writing_tables import add_rows, put_partition
+from databroker_like.client._writing_tables import add_rows, fitted, put_partition
 from databroker_like.client.array import ArrayClient
 from databroker_like.client.awkward import AwkwardClient
 from databroker_like.client.container import Container
@@ -124,7 +124,10 @@ def _table(source: DataFrameClient) -> Plan:
 
     def write(made: Any) -> None:
         def copy(at: int) -> None:
-            table = source._partition(at, None) if told.npartitions else told.schema.empty_table()
+            found = source._partition(at, None) if told.npartitions else told.schema.empty_table()
+            # Some servers send an index besides, of their own making.
+            names = [name for name in found.schema.names if name in told.columns]
+            table = fitted(found.select(names), told, source.uri)
             if not appendable:
                 put_partition(made.context, made.item, at, table)
             elif table.num_rows:

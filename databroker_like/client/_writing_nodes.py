@@ -7,7 +7,8 @@ from typing import Any
 
 from databroker_like.client import _bodies as bodies
 from databroker_like.client import _buffers as buffers
-from databroker_like.client._making_nodes import NodeMaking, said_if_unfinished
+from databroker_like.client._making_nodes import said_if_unfinished
+from databroker_like.client._registering import Registering
 from databroker_like.client._sending import data_link, send
 from databroker_like.client._writing_arrays import put_array
 from databroker_like.client._writing_others import put_ragged
@@ -21,7 +22,7 @@ _APPENDABLE = "application/x-tiled-sql-table"
 _RAGGED = "application/x-ragged+sql"
 
 
-class ContainerWriting(NodeMaking):
+class ContainerWriting(Registering):
     """The part of `Container` that writes data."""
 
     def write_array(
