@@ -103,6 +103,11 @@ class RunInLayout:
                 raise NoSuchRun(f"the node {where!r} at {self._server.api_uri} is no run: it has no start document")
             return metadata
 
+    @property
+    def has_documents(self) -> bool:
+        """Whether the server tells the run in parts as well."""
+        return self._item is not None and "documents" in (self._item.get("links") or {})
+
     def get_run_start(self) -> Doc:
         """The start document."""
         return self.look()["start"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,12 +43,8 @@ class RemoteRun:
         self._lock = threading.Lock()
         self._way: RunInParts | RunInLayout | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_server": self._server, "_path": self._path, "_item": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self._server, self._path)
 
     @property
     def _told(self) -> RunInParts | RunInLayout:
@@ -58,23 +56,22 @@ class RemoteRun:
 
     def _found(self) -> RunInParts | RunInLayout:
         server = self._server
-        if server.tells_parts is not False:
-            parts = RunInParts(server, self._path)
-            try:
-                parts.around()
-            except NotInParts:
-                server.tells_parts = False
-            except NotFound as error:
-                if server.tells_parts:
-                    raise NoSuchRun(str(error)) from error
-            else:
-                server.tells_parts = True
-                return parts
         layout = RunInLayout(server, self._path, self._item)
-        layout.look()
-        # The node is there, and it was only the route that was not.
-        server.tells_parts = False
-        return layout
+        if server.tells_parts is None:
+            layout.look()
+            server.tells_parts = layout.has_documents
+        if not server.tells_parts:
+            layout.look()
+            return layout
+        parts = RunInParts(server, self._path)
+        try:
+            parts.around()
+        except NotInParts:
+            layout.look()
+            return layout
+        except NotFound as error:
+            raise NoSuchRun(str(error)) from error
+        return parts
 
     def get_run_start(self) -> Doc:
         """As `RunSource` says of each of these."""
@@ -123,6 +120,23 @@ class RemoteRun:
     def get_column(self, descriptor_uid: str, key: str) -> LazyArray | None:
         """External values, which the server reads."""
         return self._told.get_column(descriptor_uid, key)
+
+
+#: Runs that came from other processes a moment ago: tasks of dask bring the same one again and again.
+_KEPT, _KEPT_FOR = 16, 30.0
+_kept: OrderedDict[tuple[int, tuple[str, ...]], tuple[float, RemoteRun]] = OrderedDict()
+_kept_lock = threading.Lock()
+
+
+def _again(server: Server, path: tuple[str, ...]) -> RemoteRun:
+    with _kept_lock:
+        when, run = _kept.pop((id(server), path), (0.0, None))
+        if run is None or time.monotonic() - when > _KEPT_FOR:
+            when, run = time.monotonic(), RemoteRun(server, path)
+        _kept[id(server), path] = (when, run)
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
+        return run
 
 
 def remote_source(url: str, *, headers: Mapping[str, str] | None = None, get_filler: Any = None) -> RunSource:

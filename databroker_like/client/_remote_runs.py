@@ -16,7 +16,7 @@ from databroker_like.client._remote_run import RemoteRun
 from databroker_like.client._remote_server import Server
 from databroker_like.core._collection import Head, RunCollection
 from databroker_like.core._source import RunSource
-from databroker_like.errors import Invalid, NoSuchRun, NotFound, ServiceFailed
+from databroker_like.errors import Invalid, NoSuchRun, NotFound, ServiceFailed, listed
 from databroker_like.queries import Everything, Node
 
 __all__ = ["RemoteRuns"]
@@ -29,6 +29,7 @@ _PAGE = 300
 _FRESH = 1.0
 _SEEN = 1000
 _RUNS = parameters(filters_of(q.SpecsQuery(("BlueskyRun",))))
+_CATALOGS = parameters(filters_of(q.SpecsQuery(("CatalogOfBlueskyRuns",))))
 _FIELDS = [("fields", "metadata"), ("fields", "specs"), ("fields", "structure_family")]
 
 
@@ -102,6 +103,8 @@ class RemoteRuns(RunCollection):
         url: str | None = self._server.url("search", self._path)
         while url is not None:
             page = self._get(url, params)
+            if not page["data"] and asked == _RUNS and not skip:
+                self._look_elsewhere()
             for item in page["data"]:
                 self._remember(item)
                 yield item
@@ -109,6 +112,20 @@ class RemoteRuns(RunCollection):
             if following == url:
                 raise ServiceFailed(f"the page after {url} is that page again")
             url, params = following, []
+
+    def _look_elsewhere(self) -> None:
+        """Say where the runs are when there are none here."""
+        server, path = self._server, self._path
+        where = f"the node {'/'.join(path)!r}" if path else "the root"
+        if path and _is_run(server.context.get_item(path)):
+            raise Invalid(f"{where} at {server.api_uri} is a run itself: open it with RemoteBlueskyRun(url)")
+        params = [*_CATALOGS, *_FIELDS, ("page[limit]", 10)]
+        found = [item["id"] for item in self._get(server.url("search", path), params)["data"]]
+        if found:
+            raise Invalid(
+                f"{where} at {server.api_uri} has no runs, but catalogs of runs: {listed(found)}; the url of one is "
+                f"{server.url('metadata', (*path, found[0]))}"
+            )
 
     def _get(self, url: str, params: Any) -> Any:
         try:

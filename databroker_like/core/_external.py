@@ -117,8 +117,13 @@ class ExternalColumn(LazyArray):
 
     def values(self) -> list[np.ndarray]:
         """Every value as an array of its own, whatever their shapes."""
+        return list(self.each_value())
+
+    def each_value(self) -> Iterator[np.ndarray]:
+        """The same, one after the other."""
         with self._open() as handle:
-            return [_in_memory(value) for value in self._frames(handle, range(self._length))]
+            for value in self._frames(handle, range(self._length)):
+                yield _in_memory(value)
 
 
 def _in_memory(value: Any) -> np.ndarray:

@@ -172,7 +172,7 @@ class RunParts:
             array = self._arrays(str(descriptor.get("name", "primary"))).get(key)
             for part in array.parts if array is not None else ():
                 if isinstance(part, ExternalColumn) and part.descriptor_uid == descriptor_uid:
-                    for value in part.values():
+                    for value in part.each_value():
                         yield "value", value
                     return
         raise NotFound(f"descriptor {descriptor_uid!r:.100} has no external values {key!r:.100}")

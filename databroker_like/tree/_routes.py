@@ -17,6 +17,7 @@ from databroker_like.tree._envelopes import DEPTH, FIELDS
 from databroker_like.tree._filters import FILTERS, SORT
 from databroker_like.tree._pages import PAGES
 from databroker_like.tree._parameters import Parameter, choice, text, whole
+from databroker_like.tree._run_parts import PART_PARAMETERS, PART_SEQUENCE
 from databroker_like.tree._told_routes import FORMAT, TELLING
 
 __all__ = ["API", "ROUTES", "VIEWS", "Answers"]
@@ -107,7 +108,11 @@ ROUTES: Mapping[str, Answers] = {
         data.node_full, "A table or a container, as older clients ask for it.", (_INSIDE, *_AS), is_data=True
     ),
     "documents": Answers(
-        data.documents, "The documents of a run, one a line.", (_FILL, _NAMED), sends=(JSON_SEQ,), is_data=True
+        data.documents,
+        "The documents of a run, one a line; or a part of the run.",
+        (_FILL, _NAMED, *PART_PARAMETERS),
+        sends=(JSON_SEQ, PART_SEQUENCE),
+        is_data=True,
     ),
     "asset/manifest": Answers(
         assets.manifest, "The files in a folder of which a node is read.", (assets.ID, FORMAT), sends=_TOLD

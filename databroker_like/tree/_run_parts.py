@@ -11,16 +11,27 @@ from databroker_like.errors import DatabrokerError, InvalidRequest, listed, near
 from databroker_like.nodes._run_parts import RunParts
 from databroker_like.service import problem_of
 from databroker_like.tree._asked import Asked, Reply
+from databroker_like.tree._parameters import FARTHEST, Parameter, choice, flag, text, whole
 
-__all__ = ["PARTS", "PART_SEQUENCE", "InParts", "run_part"]
+__all__ = ["PARTS", "PART_PARAMETERS", "PART_SEQUENCE", "InParts", "run_part"]
 
 #: Pairs of a name and a document, each as `databroker_like.codecs` writes it, one after the other.
 PART_SEQUENCE = "application/vnd.databroker-like.documents"
 #: What may be asked for.
 PARTS = ("around", "events", "datums", "values")
 _PIECE = 1 << 16
+#: What a part is asked with.
+PART_PARAMETERS: tuple[Parameter, ...] = (
+    choice("part", "A part of the run, for clients that put its documents together themselves.", PARTS),
+    text("descriptor", "Of 'events' and 'values': whose.", many=True),
+    whole("skip", "Of 'events': from which row on, of each descriptor.", 0, FARTHEST),
+    whole("limit", "Of 'events': how many rows, of each descriptor; all by default.", 0, FARTHEST),
+    flag("columns", "Of 'events': whether it is told how the external columns of the streams lie."),
+    text("resource", "Of 'datums': of this resource alone."),
+    text("datum", "Of 'datums': of the resource to which this datum belongs."),
+    text("key", "Of 'values': of which data key."),
+)
 _MOST_DESCRIPTORS = 1000
-_MOST_ROWS = 1 << 53
 
 
 @runtime_checkable
@@ -62,8 +73,8 @@ def run_part(asked: Asked, run: Any) -> Reply:
         uids = params.many("descriptor")
         if not 0 < len(uids) <= _MOST_DESCRIPTORS:
             raise InvalidRequest(f"'descriptor' is given once or more, up to {_MOST_DESCRIPTORS} times")
-        skip = params.number("skip", 0, 0, _MOST_ROWS)
-        limit = None if params.one("limit") is None else params.number("limit", None, 0, _MOST_ROWS)
+        skip = params.number("skip", 0, 0, FARTHEST)
+        limit = None if params.one("limit") is None else params.number("limit", None, 0, FARTHEST)
         pairs = parts.events(uids, skip, limit, columns=params.flag("columns"))
     elif part == "datums":
         pairs = parts.datums(resource_uid=params.one("resource"), datum_id=params.one("datum"))

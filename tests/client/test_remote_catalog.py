@@ -15,8 +15,11 @@ from databroker_like.client import _remote_runs as remote_runs
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyRun
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import AmbiguousKey, NotFound, NotOffered, OutOfRange, WrongType
+from databroker_like.errors import AmbiguousKey, Invalid, NotFound, NotOffered, OutOfRange, WrongType
+from databroker_like.nodes import MapNode
+from databroker_like.nodes.runs import RunsNode
 from databroker_like.testing import _runs as samples
+from databroker_like.tree import build_app
 from tests.client.remote_runs import counting, served
 
 
@@ -175,6 +178,17 @@ def test_a_catalog_that_is_not_there_is_told(here: Any) -> None:
             len(nowhere)
     with pytest.raises(WrongType, match="url"):
         BlueskyRemoteCatalog(5)  # type: ignore[arg-type]
+
+
+def test_where_the_runs_are_is_said_when_there_are_none(here: Any) -> None:
+    tree = MapNode({"raw": RunsNode(here), "empty": RunsNode(here.search({"plan_name": "nothing"}))})
+    with Context.from_app(build_app(tree, api_key="secret"), api_key="secret") as context:
+        with pytest.raises(Invalid, match="'raw'"):
+            list(BlueskyRemoteCatalog("", context=context))
+        with pytest.raises(Invalid, match="is a run itself"):
+            list(BlueskyRemoteCatalog("raw/r03-run", context=context))
+        assert list(BlueskyRemoteCatalog("empty", context=context)) == []
+        assert len(list(BlueskyRemoteCatalog("raw", context=context))) == 12
 
 
 def test_the_key_is_neither_shown_nor_saved(tmp_path: Path) -> None:
