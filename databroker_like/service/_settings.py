@@ -19,6 +19,9 @@ class Settings:
     ----------
     most_reply_bytes : int
         Of the data in one reply, before it is encoded; 300 MB by default.
+    most_held_bytes : int
+        Of the data in all replies that are being made or sent, before it is encoded; 2 GB by default. Who asks for
+        more meanwhile is told to ask again.
     most_body_bytes : int
         Of a request; 1 MB by default.
     most_items : int
@@ -33,6 +36,8 @@ class Settings:
         That one reply may take together from inside a container; 10 000 by default.
     most_files : int
         In the list of what is in a folder; 100 000 by default.
+    most_idle_seconds : int
+        For which a caller may take nothing of a large answer, before it is given up; 60 by default.
     compression : {"auto", "always", "never"}
         Whether answers are compressed for who takes them so, and gains by it; by default for all but those who are on
         the same machine.
@@ -49,6 +54,7 @@ class Settings:
     """
 
     most_reply_bytes: int = 300_000_000
+    most_held_bytes: int = 2_000_000_000
     most_body_bytes: int = 1_000_000
     most_items: int = 300
     most_keys: int = 2_000
@@ -56,6 +62,7 @@ class Settings:
     deepest: int = 32
     most_nodes: int = 10_000
     most_files: int = 100_000
+    most_idle_seconds: int = 60
     compression: str = "auto"
 
     def __post_init__(self) -> None:

@@ -11,18 +11,18 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from databroker_like.errors import InvalidRequest, TooLarge
 from databroker_like.nodes import ContainerNode, Node
-from databroker_like.service import Access, Problem, Settings, problem_of
+from databroker_like.service import Access, Budget, Hold, Problem, Settings, problem_of
 from databroker_like.structures import StructureFamily
 from databroker_like.tree import _told_routes as tell
 from databroker_like.tree._about import about
 from databroker_like.tree._asked import Asked, Params, Reply, segments_of
 from databroker_like.tree._openapi import described, described_in_words
-from databroker_like.tree._responses import begun, refusal, sent, unchanged
+from databroker_like.tree._responses import Delivery, begun, refusal, sent, unchanged
 from databroker_like.tree._routes import API, ROUTES, VIEWS, Answers
 from databroker_like.tree._tags import data_tag
 from databroker_like.tree._words import JSON, from_json, to_json
@@ -91,6 +91,7 @@ class _Service:
         self.root = root
         self.access = access
         self.settings = settings
+        self.budget = Budget(settings.most_held_bytes)
 
     async def health(self, request: Request) -> Response:
         """Whether the service runs."""
@@ -144,39 +145,47 @@ class _Service:
         """A route: who asks, what for, and what it is answered with, errors too."""
         prefix, answer = above + name, answers.answer
 
-        def data(asked: Asked, known: Callable[[str | None], Response | None]) -> Reply | Response:
+        def data(asked: Asked, known: Callable[[str | None], Response | None]) -> tuple[Reply | Response, int]:
             """Data, which is not read for who has it."""
             tag = data_tag(asked, name)
             there = known(tag)
             if there is not None:
-                return there
+                return there, 1
             reply = begun(answer(asked))
-            return reply if tag is None else reply.with_headers({"ETag": tag})
+            return (reply if tag is None else reply.with_headers({"ETag": tag})), _itemsize(asked.node)
 
-        async def endpoint(request: Request) -> Response:
-            began = perf_counter()
+        async def answered(request: Request, hold: Hold) -> Response:
+            asked = await self._asked(request, prefix, hold)
+            itemsize = 1
+            reply: Reply | Response
+            if answers.is_data:
+                reply, itemsize = await run_in_threadpool(data, asked, lambda tag: unchanged(request, tag))
+            elif answer is tell.metadata and _is_at_hand(asked):
+                reply = answer(asked)
+            else:
+                reply = await run_in_threadpool(_begun, answer, asked)
+            return await sent(request, reply, self.settings, itemsize) if isinstance(reply, Reply) else reply
+
+        async def endpoint(request: Request) -> Response | Delivery:
+            began, hold = perf_counter(), self.budget.hold()
+            response: Response | None = None
             try:
-                asked = await self._asked(request, prefix)
-                reply: Reply | Response
-                if answers.is_data:
-                    reply = await run_in_threadpool(data, asked, lambda tag: unchanged(request, tag))
-                elif answer is tell.metadata and _is_at_hand(asked):
-                    reply = answer(asked)
-                else:
-                    reply = await run_in_threadpool(_begun, answer, asked)
-                if isinstance(reply, Reply):
-                    itemsize = _itemsize(asked.node) if answers.is_data else 1
-                    reply = await sent(request, reply, self.settings, itemsize)
+                response = await answered(request, hold)
             except ClientDisconnect:
                 raise
             except Exception as error:  # noqa: BLE001 - the border of the service: the caller gets a sentence, the log the rest
-                reply = refusal(problem_of(error))
-            reply.headers["Server-Timing"] = f"app;dur={(perf_counter() - began) * 1000:.1f}"
-            return reply
+                response = refusal(problem_of(error))
+            finally:
+                if not isinstance(response, StreamingResponse):
+                    hold.release()
+            response.headers["Server-Timing"] = f"app;dur={(perf_counter() - began) * 1000:.1f}"
+            if isinstance(response, StreamingResponse):
+                return Delivery(response, hold, self.settings.most_idle_seconds)
+            return response
 
         return endpoint
 
-    async def _asked(self, request: Request, prefix: str) -> Asked:
+    async def _asked(self, request: Request, prefix: str, hold: Hold) -> Asked:
         """What is asked for, by somebody who may."""
         params, headers = Params(request.query_params.multi_items()), request.headers
         self.access.caller(headers.get("authorization"), params.one("api_key"))
@@ -191,6 +200,7 @@ class _Service:
             _root_path(request),
             headers.get("range"),
             headers.get("if-range"),
+            hold,
         )
 
     async def _body(self, request: Request) -> Any:

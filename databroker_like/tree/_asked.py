@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from databroker_like.errors import InvalidFile, InvalidRequest, NotFound, listed
 from databroker_like.nodes import BrokenNode, ContainerNode, Node, find
-from databroker_like.service import Settings
+from databroker_like.service import Hold, Settings
 from databroker_like.tree._parameters import Parameter
 
 __all__ = ["Asked", "Params", "Reply", "segments_of"]
@@ -176,6 +176,8 @@ class Asked:
         The bytes of a file that are wanted, as the header ``Range`` has it.
     part_if : str, optional
         The tag of the file of which a part is wanted, as the header ``If-Range`` has it.
+    hold : Hold, optional
+        What the answer holds until it is sent.
     """
 
     root: ContainerNode
@@ -188,6 +190,22 @@ class Asked:
     root_path: str = "/"
     part: str | None = None
     part_if: str | None = None
+    hold: Hold | None = None
+
+    def reserve(self, nbytes: int) -> None:
+        """See that there is room for the data of the answer before it is read.
+
+        Parameters
+        ----------
+        nbytes : int
+
+        Raises
+        ------
+        Unreachable
+            When answers to others take all there is.
+        """
+        if self.hold is not None:
+            self.hold.reserve(nbytes)
 
     @cached_property
     def node(self) -> Node:

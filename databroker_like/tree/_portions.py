@@ -148,6 +148,7 @@ def check_bytes(asked: Asked, nbytes: int, cure: str) -> None:
     most = asked.settings.most_reply_bytes
     if nbytes > most:
         raise TooLarge(f"this would be {nbytes} bytes, and {most} are sent at once; {cure}")
+    asked.reserve(nbytes)
 
 
 def bytes_of(shape: Sequence[int], itemsize: int) -> int:

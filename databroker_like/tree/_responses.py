@@ -6,17 +6,19 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 
+import anyio
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
-from databroker_like.service import Problem, Settings
+from databroker_like.service import Hold, Problem, Settings
 from databroker_like.tree._asked import Reply
 from databroker_like.tree._compression import compressed, encodings
 from databroker_like.tree._tags import is_known
 from databroker_like.tree._words import JSON, to_json
 
-__all__ = ["begun", "refusal", "sent", "unchanged"]
+__all__ = ["Delivery", "begun", "refusal", "sent", "unchanged"]
 
 _logger = logging.getLogger("databroker_like.service")
 
@@ -30,6 +32,37 @@ _SMALL = 1 << 15
 _HERE = frozenset({"127.0.0.1", "::1", "localhost", "testclient"})
 #: A proxy on this machine asks for others.
 _FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "via")
+
+
+class Delivery:
+    """A large answer on its way: it ends when it is sent, when the caller is gone, or when he takes nothing any more.
+
+    Parameters
+    ----------
+    response : starlette.responses.Response
+    hold : Hold
+        What it holds, which is given back at the end.
+    seconds : float
+        For so long a caller may take nothing.
+    """
+
+    def __init__(self, response: Response, hold: Hold, seconds: float) -> None:
+        self._response = response
+        self._hold = hold
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def pressed(message: Message) -> None:
+            with anyio.fail_after(self._seconds):
+                await send(message)
+
+        try:
+            await self._response(scope, receive, pressed)
+        except TimeoutError:
+            # Nothing more is sent, by which the server sees that the connection is to be closed.
+            _logger.warning("an answer was given up: its caller took nothing of it for %s seconds", self._seconds)
+        finally:
+            self._hold.release()
 
 
 def begun(reply: Reply) -> Reply:
