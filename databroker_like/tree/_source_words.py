@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from databroker_like.nodes import Asset, Node
+from databroker_like.nodes import Asset, ContainerNode, Node
 
 __all__ = ["source_json"]
 
 
 def source_json(node: Node) -> list[dict[str, Any]]:
-    """The data source of a node, when it has one.
+    """The data source of a node: the files that it is read from, or none where it has data without files.
 
     Parameters
     ----------
@@ -23,18 +23,19 @@ def source_json(node: Node) -> list[dict[str, Any]]:
         With nothing of where the files lie on this machine: a ``data_uri`` is a relative one.
     """
     source = node.data_source()
-    if source is None:
+    if source is None and isinstance(node, ContainerNode):
         return []
     return [
         {
             "id": 1,
             "structure_family": node.structure_family.value,
             "structure": node.structure().to_json(),
-            "mimetype": source.media_type,
-            "parameters": dict(source.parameters),
+            "mimetype": None if source is None else source.media_type,
+            "parameters": {} if source is None else dict(source.parameters),
             "properties": {},
-            "assets": [_asset_json(number, asset) for number, asset in enumerate(source.assets, 1)],
-            "management": "external",
+            "assets": [] if source is None else [_asset_json(n, asset) for n, asset in enumerate(source.assets, 1)],
+            # Whoever copies a node without files to another server takes its data along.
+            "management": "writable" if source is None else "external",
         }
     ]
 

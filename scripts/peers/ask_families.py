@@ -9,10 +9,14 @@ import base64
 import io
 import json
 import sys
+import tempfile
 from typing import Any
 
 import numpy as np
-from tiled.client import from_uri
+from tiled.catalog import in_memory
+from tiled.client import Context, from_context, from_uri
+from tiled.client.sync import copy
+from tiled.server.app import build_app
 
 
 def exported(node: Any, form: str, **kwargs: Any) -> str:
@@ -120,7 +124,26 @@ def exports(tree: Any) -> dict[str, Any]:
     return found
 
 
+def copied(tree: Any) -> dict[str, Any]:
+    """What is in a real server, in this process, after nodes were copied to it."""
+    names = ("sparse", "ragged", "awkward", "table", "dataset", "picture")
+    folder = tempfile.mkdtemp()
+    app = build_app(in_memory(writable_storage=[folder, f"duckdb:///{folder}/tables.db"]))
+    with Context.from_app(app) as context:
+        root = from_context(context)
+        copy({name: tree[name] for name in names}, root)
+        return {
+            "keys": sorted(root),
+            "sparse": root["sparse"].read().todense().tolist(),
+            "ragged": root["ragged"].read().tolist(),
+            "awkward": root["awkward"].read().to_list(),
+            "table": root["table"].read()["s"].tolist(),
+            "dataset": root["dataset"].read()["img"].values.tolist(),
+            "picture": root["picture"].read().tolist(),
+        }
+
+
 if __name__ == "__main__":
     url, api_key = sys.argv[1:]
     tree = from_uri(url, api_key=api_key)
-    print(json.dumps({one.__name__: one(tree) for one in (arrays, sparse, ragged, awkward, datasets, exports)}))
+    print(json.dumps({one.__name__: one(tree) for one in (arrays, sparse, ragged, awkward, datasets, exports, copied)}))

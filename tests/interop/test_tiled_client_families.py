@@ -174,3 +174,15 @@ def test_the_client_exports_every_family_in_every_format(read: dict[str, Any]) -
     file = h5py.File(io.BytesIO(base64.b64decode(found["h5"])))
     assert file.attrs["title"] == "arrays"
     np.testing.assert_array_equal(file["grid"][...], ARRAYS["grid"])
+
+
+def test_the_client_copies_nodes_to_a_server_of_its_own(read: dict[str, Any]) -> None:
+    assert read["copied"] == {
+        "keys": ["awkward", "dataset", "picture", "ragged", "sparse", "table"],
+        "sparse": DENSE.tolist(),
+        "ragged": ROWS,
+        "awkward": ITEMS,
+        "table": TABLE["s"].tolist(),
+        "dataset": DATASETS["dataset"]["img"].values.tolist(),
+        "picture": [[0, 1, 2], [3, 4, 5]],
+    }
