@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from databroker_like.client._revisions import MetadataRevisions
+from databroker_like.nodes import MapNode, Revised
+from databroker_like.structures import Spec
 
 
 class Server:
@@ -52,3 +54,19 @@ def test_what_is_not_there_is_told() -> None:
             revisions[at]
     with pytest.raises(TypeError, match="position"):
         revisions["a"]  # type: ignore[index]
+
+
+class Changed(MapNode):
+    """A node that was something else before."""
+
+    def revisions(self) -> list[Revised]:
+        return [Revised(n + 1, {"color": color}, (Spec("demo"),)) for n, color in enumerate(("red", "blue", "green"))]
+
+
+def test_our_service_tells_them(served: Any) -> None:
+    node = served(MapNode({"a": Changed({}, metadata={"color": "black"}), "b": MapNode({})}), "a")
+    found = node.metadata_revisions
+    assert [one["attributes"]["metadata"]["color"] for one in found] == ["red", "blue", "green"]
+    assert (found[-1]["revision_number"], found[1:2][0]["revision_number"], len(found)) == (3, 2, 3)
+    assert found[0]["attributes"]["specs"] == [{"name": "demo", "version": None}]
+    assert list(node.parent["b"].metadata_revisions) == []
