@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import stat
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from databroker_like import errors
-from databroker_like.client import Cache, Context, from_context, from_uri
+from databroker_like.client import Cache, Context, from_context, from_uri, load_profiles, profiles
 from tests.interop.tiled_server import clean_environment, tiled_python, tiled_server
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -191,6 +192,31 @@ def test_api_keys_are_made_told_and_revoked(server: str) -> None:
 def test_a_context_goes_to_another_process_with_its_session(server: str) -> None:
     with logged_in(server) as context, pickle.loads(pickle.dumps(context)) as again:
         assert name_of(again) == "ann"
+
+
+def test_profiles_are_shared_with_the_real_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "profiles"
+    monkeypatch.setenv("TILED_PROFILES", str(folder))
+    monkeypatch.setenv("TILED_SITE_PROFILES", str(tmp_path / "none"))
+    load_profiles.cache_clear()
+    profiles.create_profile("http://localhost:1234", "ours", verify=False)
+    profiles.set_default_profile_name("ours")
+    code = (
+        "import json\n"
+        "from tiled import profiles\n"
+        "profiles.create_profile('http://localhost:5678', 'theirs')\n"
+        "told = {name: content for name, (_, content) in profiles.load_profiles().items()}\n"
+        "print(json.dumps([told, profiles.get_default_profile_name()]))\n"
+    )
+    names = ("TILED_PROFILES", "TILED_SITE_PROFILES", "TILED_CACHE_DIR")
+    environment = {**clean_environment(), **{name: os.environ[name] for name in names}}
+    asked = [str(tiled_python()), "-c", code]
+    told = json.loads(subprocess.run(asked, env=environment, check=True, capture_output=True, text=True).stdout)
+    load_profiles.cache_clear()
+    ours = {name: content for name, (_, content) in load_profiles().items()}
+    load_profiles.cache_clear()
+    assert told == [ours, "ours"]
+    assert ours["theirs"]["uri"] == "http://localhost:5678"
 
 
 def test_what_was_read_is_there_when_the_server_is_not(tmp_path: Path) -> None:
