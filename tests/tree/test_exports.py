@@ -31,7 +31,7 @@ from databroker_like.nodes import (
 )
 from databroker_like.service import Settings
 from databroker_like.structures import Spec
-from databroker_like.tree._array_formats import ARRAY_FORMATS
+from databroker_like.tree._array_formats import ARRAY_FORMATS, array_octets, as_described
 from databroker_like.tree._images import as_png
 from databroker_like.tree._rows import as_sheet
 from databroker_like.tree._table_formats import arrow_array
@@ -665,3 +665,19 @@ def test_numbers_of_the_longest_kind_are_sent():
 def test_formats_are_named_once():
     names = [name for form in ARRAY_FORMATS for name in (form.media_type, *form.aliases)]
     assert len(names) == len(set(names))
+
+
+def test_arrays_are_sent_from_where_they_lie():
+    for array in (np.arange(12.0).reshape(3, 4), np.arange(12, dtype=">i4")):
+        node = ArrayData(array)
+        octets = array_octets(as_described(node.read(), node.structure()))
+        assert np.shares_memory(np.frombuffer(octets, np.uint8), array)
+    assert bytes(array_octets(np.asfortranarray(np.arange(6).reshape(2, 3)))) == np.arange(6).tobytes()
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "html"])
+def test_texts_of_large_data_come_in_pieces(form):
+    writes = {name: one.write for one in ARRAY_FORMATS for name in one.aliases}
+    sizes = [len(piece) for piece in writes[form](np.random.default_rng(0).random((100_000, 4)))]
+    assert sum(sizes) > 5_000_000
+    assert max(sizes) < 2_000_000
