@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,8 @@ from databroker_like.tree._tags import data_tag
 from databroker_like.tree._words import JSON, from_json, to_json
 
 __all__ = ["API", "ROUTES", "build_app"]
+
+_URLS = 16
 
 
 def build_app(
@@ -92,6 +95,9 @@ class _Service:
         self.access = access
         self.settings = settings
         self.budget = Budget(settings.most_held_bytes)
+        # By the URL under which the service is reached; there are few.
+        self._about = lru_cache(_URLS)(partial(about, access))
+        self._description = lru_cache(_URLS)(partial(described, ROUTES, VIEWS, API))
 
     async def health(self, request: Request) -> Response:
         """Whether the service runs."""
@@ -106,11 +112,11 @@ class _Service:
 
     async def openapi(self, request: Request) -> Response:
         """The description of all routes."""
-        return await self._json(request, described(ROUTES, VIEWS, API, _root(request)))
+        return await self._json(request, self._description(_root(request)))
 
     async def docs(self, request: Request) -> Response:
         """The same to be read by people, with nothing in it from elsewhere."""
-        page = Reply(described_in_words(described(ROUTES, VIEWS, API, _root(request))), "text/html; charset=utf-8")
+        page = Reply(described_in_words(self._description(_root(request))), "text/html; charset=utf-8")
         response = await sent(request, page, self.settings)
         response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
         return response
@@ -124,7 +130,7 @@ class _Service:
             base = f"{_root(request)}{API}"
             params = Params(request.query_params.multi_items())
             asked = Asked(self.root, self.settings, (), params, request.headers.get("accept", ""), base)
-            reply = tell.told(asked, about(self.access, base, _root_path(request)))
+            reply = tell.told(asked, self._about(base, _root_path(request)))
         except Exception as error:  # noqa: BLE001 - as of all routes
             return refusal(problem_of(error))
         return await sent(request, reply, self.settings)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any
 
 from databroker_like.tree._media import weighed
 
-__all__ = ["compressed", "encodings"]
+__all__ = ["compressed", "compressed_pieces", "encodings"]
 
 Buffer = bytes | memoryview
 
@@ -101,6 +103,76 @@ def compressed(content: Buffer, media_type: str, accepted: str, itemsize: int = 
             return None
     smaller = write(content, itemsize)
     return (smaller, encoding) if len(smaller) * _RATIO < size else None
+
+
+def compressed_pieces(pieces: Iterator[Buffer], media_type: str, accepted: str) -> tuple[Iterator[Buffer], str]:
+    """Something that comes in pieces, in fewer bytes, as one stream.
+
+    Parameters
+    ----------
+    pieces : iterator of bytes or memoryview
+    media_type : str
+        What they are together.
+    accepted : str
+        The header ``Accept-Encoding`` of who wants them.
+
+    Returns
+    -------
+    tuple of (iterator of bytes, str)
+        With the encoding, which is empty when the pieces are what they were.
+
+    Examples
+    --------
+    >>> smaller, encoding = compressed_pieces(iter([b"[1,2,3]" * 500] * 9), "application/json-seq", "gzip, zstd")
+    >>> encoding, sum(map(len, smaller)) < 200
+    ('zstd', True)
+    """
+    # gzip would take longer than to send it.
+    if _chosen(set(encodings(media_type)) & {"zstd"}, accepted) is None:
+        return pieces, ""
+    first: list[Buffer] = []
+    size = 0
+    while size < _SAMPLE and (piece := next(pieces, None)) is not None:
+        first.append(piece)
+        size += len(piece)
+    sample = b"".join(first)[:_SAMPLE]
+    whole = chain(first, pieces)
+    if size < _LEAST or len(_arrow("zstd", sample, 1)) * _RATIO >= len(sample):
+        return whole, ""
+    return _squeezed(whole), "zstd"
+
+
+class _Sink(io.RawIOBase):
+    """Collects what is written until somebody takes it."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """All that was written since."""
+        found, self._written = b"".join(self._written), []
+        return found
+
+
+def _squeezed(pieces: Iterator[Buffer]) -> Iterator[bytes]:
+    import pyarrow as pa
+
+    sink = _Sink()
+    with pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), "zstd") as squeezing:
+        for piece in pieces:
+            squeezing.write(piece)
+            if found := sink.taken():
+                yield found
+        squeezing.flush()
+        yield sink.taken()
+    yield sink.taken()
 
 
 def _chosen(there: Iterable[str], accepted: str) -> str | None:

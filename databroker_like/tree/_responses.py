@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from databroker_like.service import Hold, Problem, Settings
 from databroker_like.tree._asked import Reply
-from databroker_like.tree._compression import compressed, encodings
+from databroker_like.tree._compression import compressed, compressed_pieces, encodings
 from databroker_like.tree._tags import is_known
 from databroker_like.tree._words import JSON, to_json
 
@@ -143,12 +143,14 @@ async def sent(request: Request, reply: Reply, settings: Settings, itemsize: int
         return known
     content = reply.content
     headers["Content-Type"] = reply.media_type
+    media_type = reply.media_type.partition(";")[0]
+    # Of what has a length already, parts may be asked for.
+    if settings.compression != "never" and encodings(media_type) and "Content-Length" not in headers:
+        headers["Vary"] = f"{headers['Vary']}, Accept-Encoding" if "Vary" in headers else "Accept-Encoding"
+        is_needed = request.method != "HEAD" or not isinstance(content, Iterator)
+        if is_needed and _is_far(request, settings):
+            content = await _smaller(request, content, media_type, itemsize, headers)
     if isinstance(content, bytes | memoryview):
-        media_type = reply.media_type.partition(";")[0]
-        if settings.compression != "never" and encodings(media_type):
-            headers["Vary"] = f"{headers['Vary']}, Accept-Encoding" if "Vary" in headers else "Accept-Encoding"
-            if _is_far(request, settings):
-                content = await _smaller(request, content, media_type, itemsize, headers)
         if request.method == "HEAD":
             return Response(b"", reply.status, {**headers, "Content-Length": str(len(content))})
         if len(content) <= _PIECE:
@@ -176,16 +178,23 @@ def _is_far(request: Request, settings: Settings) -> bool:
 
 
 async def _smaller(
-    request: Request, content: bytes | memoryview, media_type: str, itemsize: int, headers: dict[str, str]
-) -> bytes | memoryview:
+    request: Request, content: Piece | Iterator[Piece], media_type: str, itemsize: int, headers: dict[str, str]
+) -> Piece | Iterator[Piece]:
     accepted = request.headers.get("accept-encoding", "")
     if not accepted:
         return content
-    asked = content, media_type, accepted, itemsize
-    found = compressed(*asked) if len(content) <= _SMALL else await run_in_threadpool(compressed, *asked)
-    if found is None:
-        return content
-    smaller, headers["Content-Encoding"] = found
+    smaller: Piece | Iterator[Piece]
+    if isinstance(content, Iterator):
+        smaller, encoding = await run_in_threadpool(compressed_pieces, content, media_type, accepted)
+        if not encoding:
+            return smaller
+    else:
+        asked = content, media_type, accepted, itemsize
+        found = compressed(*asked) if len(content) <= _SMALL else await run_in_threadpool(compressed, *asked)
+        if found is None:
+            return content
+        smaller, encoding = found
+    headers["Content-Encoding"] = encoding
     if "ETag" in headers:  # The same data, but not the same bytes.
         headers["ETag"] = f"W/{headers['ETag'].removeprefix('W/')}"
     return smaller

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import databroker_like
 from databroker_like.tree._asked import Asked
@@ -30,8 +31,14 @@ def data_tag(asked: Asked, route: str) -> str | None:
     params = asked.params
     said = sorted((name, tuple(params.many(name))) for name in params if name != "api_key")
     # Another version of this package may write the same data in another way.
-    parts = (databroker_like.__version__, route, version, asked.segments, said, asked.accept, asked.body)
+    parts = (_writer(), route, version, asked.segments, said, asked.accept, asked.body)
     return f'"{hashlib.blake2b(repr(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()}"'
+
+
+@cache
+def _writer() -> str:
+    """The version of this package, which is looked up in a file."""
+    return databroker_like.__version__
 
 
 def is_known(tag: str | None, header: str | None) -> bool:

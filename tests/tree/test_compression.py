@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like.tree import _compression
-from databroker_like.tree._compression import compressed, encodings
+from databroker_like.tree._compression import compressed, compressed_pieces, encodings
 
 NUMBERS = np.arange(50_000, dtype="<f8")
 UNPACKED = {
@@ -105,3 +105,43 @@ def test_one_stream_comes_out_for_those_who_read_no_more_than_one():
     unpacker = zlib.decompressobj(31)
     assert unpacker.decompress(smaller) == content
     assert unpacker.eof
+
+
+@given(st.lists(st.binary(max_size=3000).map(lambda piece: piece * 3), max_size=8))
+def test_what_comes_in_pieces_is_the_same_when_it_is_unpacked(pieces):
+    found, encoding = compressed_pieces(iter([memoryview(piece) for piece in pieces]), "text/csv", "zstd")
+    whole = b"".join(pieces)
+    sent = b"".join(found)
+    if encoding:
+        assert pa.CompressedInputStream(pa.BufferReader(sent), "zstd").read() == whole
+        assert UNPACKED["zstd"](sent, len(whole)) == whole
+    else:
+        assert sent == whole
+
+
+@pytest.mark.parametrize(
+    ("piece", "media_type", "accepted"),
+    [
+        (b"x" * 2000, "text/csv", "gzip, deflate"),
+        (b"x" * 2000, "image/png", "zstd"),
+        (b"x", "text/csv", "zstd"),
+        (random.Random(5).randbytes(2000), "text/csv", "zstd"),
+    ],
+)
+def test_pieces_that_gain_nothing_come_as_they_are(piece, media_type, accepted):
+    found, encoding = compressed_pieces(iter([piece, b"end"]), media_type, accepted)
+    assert (list(found), encoding) == ([piece, b"end"], "")
+
+
+def test_pieces_are_taken_one_after_another_and_not_all_at_once():
+    taken = []
+
+    def pieces():
+        for number in range(50):
+            taken.append(number)
+            yield random.Random(number).randbytes(50_000) + bytes(50_000)
+
+    found, encoding = compressed_pieces(pieces(), "text/csv", "zstd")
+    assert (encoding, len(taken)) == ("zstd", 1)
+    next(found)
+    assert len(taken) < 10

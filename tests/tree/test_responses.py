@@ -1,9 +1,10 @@
 """How answers go out: not at all to who has them, without a body to who asks for none, in fewer bytes where it pays."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from databroker_like.nodes import ArrayData, MapNode
+from databroker_like.nodes import ArrayData, MapNode, TableData
 from databroker_like.service import Settings
 from databroker_like.tree._tags import is_known
 from tests.tree.conftest import caller
@@ -159,3 +160,15 @@ def test_a_description_is_sent_in_fewer_bytes(client):
     reply = client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
     assert reply.headers["content-encoding"] == "gzip"
     assert reply.json()["openapi"]
+
+
+def test_what_is_sent_in_pieces_is_sent_in_fewer_bytes_too():
+    table = pa.table({"x": np.arange(200_000)})
+    client = caller(MapNode({"t": TableData(table)}), settings=Settings(compression="always"))
+    plain = client.get("/api/v1/table/full/t", headers={"Accept-Encoding": "identity"})
+    squeezed = client.get("/api/v1/table/full/t", headers={"Accept-Encoding": "gzip, zstd"})
+    content = squeezed.content
+    if squeezed.headers["content-encoding"] == "zstd" and content[:4] == b"\x28\xb5\x2f\xfd":  # httpx may unpack it
+        content = pa.CompressedInputStream(pa.BufferReader(content), "zstd").read()
+    assert content == plain.content
+    assert pa.ipc.open_file(content).read_all() == table
