@@ -30,6 +30,8 @@ def read(node: Any) -> dict[str, Any]:
         found["columns"] = node.read().to_dict("list")
         found["first column"] = node[node.columns[0]][:].tolist()
         found["rows of parts"] = [len(part) for part in parts]
+    elif family == "ragged":
+        found["data"] = node[:].tolist()
     else:
         found["type"] = str(node.dtype)
         found["data"] = node[...].tolist()

@@ -65,6 +65,8 @@ def write(folder: Path) -> None:
         entry["texts"] = ["a", "l\u00e4ngst"]
         entry["bytes"] = ARRAYS["scan/entry/bytes"]
         entry["flags"] = ARRAYS["scan/entry/flags"]
+        rows = entry.create_dataset("rows", (2,), h5py.vlen_dtype("<i4"))
+        rows[0], rows[1] = [1, 2], [3]
         entry.create_dataset("references", (2,), h5py.ref_dtype)
     with h5py.File(folder / "master.nxs", "w") as file:
         file["frames"] = h5py.ExternalLink("scan.h5", "/entry/data")
@@ -169,6 +171,10 @@ def test_the_client_sees_what_is_there_and_what_is_said_of_it(answered: dict[str
     assert at(answered, "scan/entry/data")["metadata"] == {"units": "mm"}
     assert at(answered, "group")["metadata"] == {"k": 1}
     assert at(answered, "one")["metadata"]["ImageWidth"] == 4
+
+
+def test_the_client_reads_rows_of_different_lengths(answered: dict[str, Any]) -> None:
+    assert at(answered, "scan/entry/rows")["data"] == [[1, 2], [3]]
 
 
 def test_the_client_sees_what_is_broken_and_why(answered: dict[str, Any]) -> None:

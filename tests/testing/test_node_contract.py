@@ -76,6 +76,7 @@ class TestFilesInAFolder(NodeContract):
             file.attrs["color"] = "red"
             file.create_dataset("entry/data", data=GRID, chunks=(2, 3)).attrs["units"] = "mm"
             file["texts"] = ["a", "bcd"]
+            file.create_dataset("rows", (2,), h5py.vlen_dtype("i4"))[0] = [1, 2]
             file.create_dataset("references", (2,), h5py.ref_dtype)
         for number in range(3):
             tifffile.imwrite(tmp_path / f"i_{number}.tif", np.full((3, 4), number, "u2"))

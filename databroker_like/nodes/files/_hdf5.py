@@ -17,6 +17,7 @@ from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
 from databroker_like.nodes.files._hdf5_links import Found, follow, leads_outside, sources_of
+from databroker_like.nodes.files._hdf5_rows import HDF5Rows, element_type
 from databroker_like.nodes.files._listed import ListedNode
 from databroker_like.nodes.files._place import Place, Stamp, is_settled, lasting, once
 
@@ -147,10 +148,14 @@ class HDF5File:
         if outside:
             return self._broken(path, outside)
         array = ServedDataset(self, path, sources_of(dataset, self.place))
-        array._known = array._describe(dataset)
         # Whether data in other files has changed is not known.
         version = (lambda: None) if dataset.is_virtual or dataset.external else self.place.version
         source = DataSource(_MEDIA_TYPE, (self.place.asset(),), {"dataset": "/".join(path)})
+        dtype = element_type(dataset)
+        if dtype is not None:
+            said = _said(dataset)
+            return HDF5Rows(array.opened, dataset, dtype, metadata=said, version=version, source=source)
+        array._known = array._describe(dataset)
         return FileArray(array, self.place, WHAT, version=version, source=source, metadata=_said(dataset))
 
     def named(self, path: Sequence[str]) -> str:
@@ -188,6 +193,12 @@ class ServedDataset(HDF5Array):
                 raise InvalidFile(f"{self._where()} is not there any more; ask for the metadata of its group again")
             yield found.object
 
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Any]:
+        """The open dataset; whatever goes wrong while it is read is an error of ours."""
+        with self._file.place.border(WHAT), self._open() as dataset:
+            yield dataset
+
     def _describe(self, handle: Any) -> ArrayInfo:
         import h5py
         import numpy as np
@@ -198,7 +209,8 @@ class ServedDataset(HDF5Array):
         if info.dtype != object:
             return info
         if not h5py.check_string_dtype(handle.dtype):
-            raise InvalidFile(f"{self._where()} has elements of type {handle.dtype}, which cannot be sent")
+            kind = "references" if h5py.check_ref_dtype(handle.dtype) else "rows of different lengths in several axes"
+            raise InvalidFile(f"{self._where()} holds {kind}, which cannot be sent")
         texts = np.asarray(handle.asstr(errors="replace")[()], dtype=object)
         longest = max(map(len, texts.ravel()), default=1) or 1
         if texts.size * longest * 4 > _MOST_TEXT_BYTES:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from databroker_like.errors import InvalidFile, OutOfRange
-from databroker_like.nodes import ArrayNode, ContainerNode, find
+from databroker_like.nodes import ArrayNode, ContainerNode, RaggedNode, find
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode
 from tests.support.settling import settle
@@ -130,12 +130,37 @@ def test_what_cannot_be_sent_is_broken_and_what_is_beside_it_is_served(tmp_path:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["fine"] = 1
         file.create_dataset("references", (2,), h5py.ref_dtype)
+        file.create_dataset("rows", (2, 3), h5py.vlen_dtype("i4"))
         file["empty"] = h5py.Empty("f8")
         file["type"] = np.dtype("f8")
-    assert "cannot be sent" in problem_in(tmp_path, "a", "references")
+    assert "references, which cannot be sent" in problem_in(tmp_path, "a", "references")
+    assert "rows of different lengths" in problem_in(tmp_path, "a", "rows")
     assert "no shape" in problem_in(tmp_path, "a", "empty")
     assert "neither a group nor a dataset" in problem_in(tmp_path, "a", "type")
     assert array_in(tmp_path, "a", "fine").read() == 1
+
+
+def test_rows_of_different_lengths_are_a_ragged_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databroker_like.nodes.files._hdf5_rows._ROWS", 2)
+    rows = [[1, 2, 3], [], [4], [5, 6]]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("x", (4,), h5py.vlen_dtype("<i2"))
+        data.attrs["units"] = "counts"
+        for number, row in enumerate(rows):
+            data[number] = row
+        file.create_dataset("none", (0,), h5py.vlen_dtype("<i2"))
+    node = find(FolderNode(tmp_path), ["a", "x"])
+    assert isinstance(node, RaggedNode)
+    assert node.metadata == {"units": "counts"}
+    assert (node.structure().shape, node.structure().size) == ((4, None), 6)
+    assert [row.tolist() for row in node.read()] == rows
+    assert [row.tolist() for row in node.read((slice(None, None, -2),))] == [[5, 6], []]
+    assert [row.tolist() for row in node.read((slice(2, None), slice(0, 1)))] == [[4], [5]]
+    assert np.asarray(node.read((3, 1))) == 6
+    assert node.read((0,)).dtype == np.dtype("<i2")
+    assert len(find(FolderNode(tmp_path), ["a", "none"]).read()) == 0
+    with pytest.raises(OutOfRange):
+        node.read((4,))
 
 
 def test_blocks_are_made_of_whole_chunks_of_the_file(tmp_path: Path) -> None:
