@@ -19,6 +19,8 @@ __all__ = ["CSVTable"]
 _WHAT = "a CSV file"
 _QUOTE, _LINE_END = b'"', b"\n"
 _PIECE = 1 << 20
+#: Of which type a column is shows when all of it was seen; who lists a folder waits for that.
+_MOST_BYTES = 4 << 30
 
 
 class CSVTable(LazyTable):
@@ -72,6 +74,10 @@ class CSVTable(LazyTable):
         import pyarrow as pa
 
         size = os.path.getsize(self.path)
+        if size > _MOST_BYTES:
+            raise InvalidFile(
+                f"{self.path!r} has {size} bytes, and to tell its columns all of it would be read; save it as Parquet"
+            )
         names, begin = _header(self.path, self._encoding)
         self._cuts = [begin, *_line_ends(self.path, begin, size, self.part_bytes), size]
         rows, schema = [], pa.schema([(name, pa.null()) for name in names])

@@ -23,7 +23,7 @@ __all__ = ["ExcelTable", "sheet_names"]
 
 _WHAT = "an Excel workbook"
 #: A workbook is a packed folder; one that would be larger unpacked is not read.
-_MOST_BYTES = 512 << 20
+_MOST_BYTES = 128 << 20
 
 
 class ExcelTable(LazyTable):

@@ -20,6 +20,8 @@ __all__ = ["FileArray", "aligned_chunks"]
 
 #: A block has no more bytes, unless one piece of the file has.
 _BLOCK_BYTES = 16 << 20
+#: A few bytes in a file can say a shape that nobody could list the blocks of.
+_MOST_PIECES = 1_000_000
 
 
 class FileArray(ArrayNode):
@@ -130,7 +132,8 @@ def aligned_chunks(
             steps[axis] = min(shape[axis], steps[axis] * times)
         if steps[axis] < shape[axis]:
             break
-    return tuple(_cut(length, step) for length, step in zip(shape, steps, strict=True))
+    fewest = [-(-length // _MOST_PIECES) for length in shape]
+    return tuple(_cut(length, max(step, few)) for length, step, few in zip(shape, steps, fewest, strict=True))
 
 
 def _cut(length: int, step: int) -> tuple[int, ...]:

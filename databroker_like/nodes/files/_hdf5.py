@@ -30,6 +30,7 @@ WHAT = "an HDF5 file"
 _MEDIA_TYPE = "application/x-hdf5"
 #: Texts of different lengths are sent in a type of one length; an array that would be larger is not.
 _MOST_TEXT_BYTES = 256 << 20
+_LEAST_TEXT_BYTES = 4
 
 
 def hdf5_node(place: Place, stamp: Stamp) -> Node:
@@ -211,6 +212,8 @@ class ServedDataset(HDF5Array):
         if not h5py.check_string_dtype(handle.dtype):
             kind = "references" if h5py.check_ref_dtype(handle.dtype) else "rows of different lengths in several axes"
             raise InvalidFile(f"{self._where()} holds {kind}, which cannot be sent")
+        if handle.size * _LEAST_TEXT_BYTES > _MOST_TEXT_BYTES:
+            raise InvalidFile(f"{self._where()} has {handle.size} texts, which is too much to be sent as one array")
         texts = np.asarray(handle.asstr(errors="replace")[()], dtype=object)
         longest = max(map(len, texts.ravel()), default=1) or 1
         if texts.size * longest * 4 > _MOST_TEXT_BYTES:

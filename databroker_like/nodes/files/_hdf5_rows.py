@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from databroker_like.errors import InvalidFile
 from databroker_like.nodes._arrays import RaggedNode, RaggedRows
 from databroker_like.nodes._ragged_data import RaggedData
 from databroker_like.nodes._sources import DataSource
@@ -19,6 +20,7 @@ __all__ = ["HDF5Rows", "element_type"]
 
 #: So many rows are read at once to see how long they are.
 _ROWS = 10_000
+_MOST_ROWS = 10_000_000
 
 
 def element_type(dataset: Any) -> np.dtype | None:
@@ -77,6 +79,8 @@ class HDF5Rows(RaggedNode):
         self._version = version
         self._source = source
         count = dataset.shape[0]
+        if count > _MOST_ROWS:
+            raise InvalidFile(f"{dataset.name!r} has {count} rows of different lengths; {_MOST_ROWS} can be sent")
         starts = range(0, count, _ROWS)
         size = sum(len(row) for start in starts for row in dataset[start : start + _ROWS])
         self._structure = RaggedStructure(data_type_of(dtype), (count, None), size, ((count,), None))

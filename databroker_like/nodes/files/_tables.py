@@ -145,10 +145,6 @@ class Workbook(ListedNode):
     def data_source(self) -> DataSource:
         return DataSource(EXCEL, (self._place.asset(),))
 
-    @property
-    def is_told_whole(self) -> bool:
-        return True
-
     def _all_keys(self) -> Sequence[str]:
         return self._names
 

@@ -238,6 +238,15 @@ def test_csv_that_makes_no_sense_is_broken(tmp_path: Path, content: bytes, said:
     assert said in node.metadata["error"]
 
 
+def test_csv_of_which_to_read_all_would_take_minutes_is_refused(tmp_path: Path) -> None:
+    with open(tmp_path / "t.csv", "wb") as file:
+        file.write(b"x\n1\n")
+        file.truncate(5 << 30)
+    node = FolderNode(tmp_path).get("t")
+    assert isinstance(node, BrokenNode)
+    assert "save it as Parquet" in node.metadata["error"]
+
+
 def test_csv_that_is_not_utf_8_is_latin_1(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("n,angle in \u00b0,unit\n1,2,\u00b5m\n".encode("latin-1"))
     assert table_in(tmp_path, "t").read().to_pydict() == {"n": [1], "angle in \u00b0": [2], "unit": ["\u00b5m"]}
