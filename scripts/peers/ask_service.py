@@ -55,7 +55,7 @@ def tree(client: Any) -> dict[str, Any]:
         "refusals": [
             refusal(lambda: client["missing"]),
             refusal(lambda: client["grid"][99]),
-            refusal(lambda: list(many.search(Regex("i", "(a+)+")))),
+            refusal(lambda: list(many.search(Regex("i", "(?=a)b")))),
         ],
     }
 

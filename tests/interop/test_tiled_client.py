@@ -23,6 +23,7 @@ from event_model import compose_run
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.nodes import ArrayData, ContainerNode, MapNode, TableData
 from databroker_like.nodes.runs import RunsNode
+from databroker_like.service import Settings
 from databroker_like.structures import Spec
 from databroker_like.tree import build_app
 
@@ -42,10 +43,11 @@ def peer() -> str:
 
 
 @contextmanager
-def served(root: ContainerNode) -> Iterator[str]:
+def served(root: ContainerNode, settings: Settings | None = None) -> Iterator[str]:
     """The URL of a service of a tree, on a port of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(build_app(root, api_key="secret"), log_level="warning", lifespan="off"))
+    app = build_app(root, api_key="secret", settings=settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
