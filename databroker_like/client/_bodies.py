@@ -62,7 +62,8 @@ def array_of(array: Any) -> Any:
     Raises
     ------
     WrongType
-        When its elements are Python objects: they would have to be pickled, and nobody should unpickle them.
+        When its elements are Python objects: they would have to be pickled, and nobody should unpickle them. Or when
+        some are masked.
 
     Examples
     --------
@@ -77,6 +78,8 @@ def array_of(array: Any) -> Any:
 
     if type(array).__module__.split(".")[0] == "xarray" and is_dask_array(array.data):
         array = array.data
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise WrongType("what is masked would be there again: write .filled(...) with a value that stands for nothing")
     if not is_dask_array(array):
         array = np.asarray(array)
     if array.dtype.kind == "T":

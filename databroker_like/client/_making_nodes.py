@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.client._sending import as_key, as_specs, as_wire, send, url_of
 from databroker_like.client._updating import delete_node
 from databroker_like.client.context import Context
-from databroker_like.errors import Conflict, DatabrokerError, Invalid
+from databroker_like.errors import Conflict, DatabrokerError, Invalid, NotFound
 from databroker_like.structures import Structure
 
 __all__ = ["NodeMaking", "said_if_unfinished"]
@@ -133,12 +133,27 @@ class NodeMaking:
         NotWritable
             When the server deletes nothing.
         """
-        chosen = [keys] if isinstance(keys, str) else list(self.keys() if keys is None else dict.fromkeys(keys))
-        for key in chosen:
-            delete_node(self.context, [*self.path_parts, *filter(None, key.split("/"))], recursive, external_only)
+        if keys is None:
+            for key in list(self.keys()):
+                delete_node(self.context, [*self.path_parts, key], recursive, external_only)
+        else:
+            for key in [keys] if isinstance(keys, str) else dict.fromkeys(keys):
+                self._delete(key, recursive, external_only)
         # The number of nodes that was counted a moment ago is not theirs.
         self._counted = None
         return self
+
+    def _delete(self, key: str, recursive: bool, external_only: bool) -> None:
+        path = [part for part in key.split("/") if part]
+        if not path:
+            raise NotFound(f"{key!r} is the name of nothing")
+        try:
+            delete_node(self.context, [*self.path_parts, *path], recursive, external_only)
+        except NotFound:
+            # There are servers with slashes in their keys.
+            if path == [key]:
+                raise
+            delete_node(self.context, [*self.path_parts, key], recursive, external_only)
 
     def _new_of(
         self,

@@ -158,6 +158,9 @@ class ArrayWriting:
         structure = self.structure()
         found = array_of(array)
         if tuple(found.shape) != structure.shape:
+            # It may have grown since it was looked up.
+            structure = self.refresh().structure()
+        if tuple(found.shape) != structure.shape:
             raise Invalid(
                 f"an array of shape {tuple(found.shape)} does not fit {self.uri}, of shape {structure.shape}; "
                 "patch(..., extend=True) makes it grow"

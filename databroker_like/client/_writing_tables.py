@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.client._bodies import ARROW, arrow_file, is_dask_table, table_of
+from databroker_like.client._progress import progress
 from databroker_like.client._sending import data_link, send
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client.context import Context
@@ -186,9 +187,33 @@ def put_partitions(
             f"{structure.npartitions}; dataframe.repartition(npartitions={structure.npartitions}) makes it fit"
         )
 
-    def put(at: int) -> None:
-        # One thread for each: those that are computed stand side by side already.
-        part = dataframe.get_partition(at).compute(scheduler="synchronous")
-        put_partition(context, item, at, fitted(table_of(part), structure, uri))
+    import dask
 
-    side_by_side(context, put, range(dataframe.npartitions), "writing")
+    with progress(context, structure.npartitions, "writing") as advance:
+        write = dask.delayed(_Partitions(context, item, structure, uri, advance), pure=False, traverse=False)
+        # Dask computes and writes side by side, here or on its workers, and lets go of what is written.
+        dask.compute(*(write(at, part) for at, part in enumerate(dataframe.to_delayed())))
+
+
+class _Partitions:
+    """The partitions of a table on a server, written by dask."""
+
+    def __init__(
+        self,
+        context: Context,
+        item: Mapping[str, Any],
+        structure: TableStructure,
+        uri: str,
+        advance: Callable[..., None] | None,
+    ) -> None:
+        self._context, self._item, self._structure, self._uri = context, item, structure, uri
+        self._advance = advance
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A bar is shown in one process.
+        return {**self.__dict__, "_advance": None}
+
+    def __call__(self, at: int, part: Any) -> None:
+        put_partition(self._context, self._item, at, fitted(table_of(part), self._structure, self._uri))
+        if self._advance is not None:
+            self._advance()

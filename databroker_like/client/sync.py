@@ -177,7 +177,8 @@ class _Copying:
             if isinstance(found, Container):
                 return _plain_container(found)
             return None
-        self.written += 1
+        with self._lock:
+            self.written += 1
         return _plain_container(made)
 
     def _leaf(self, key: str, source: Any, dest: Any) -> None:

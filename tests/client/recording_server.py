@@ -79,7 +79,9 @@ class RecordingServer:
         query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
         body = (await receive())["body"]
         kind = dict(scope["headers"]).get(b"content-type", b"").decode()
-        path = unquote(scope["path"].removeprefix("/api/v1"))
+        # A slash in a key is told from one between keys.
+        raw = scope["raw_path"].decode().replace("%2F", "%252F")
+        path = unquote(raw.removeprefix("/api/v1"))
         asked = Asked(scope["method"], path, query, kind, body)
         self.asked.append(asked)
         status, answer = self.answer(asked)

@@ -120,6 +120,20 @@ def test_contents_are_deleted_one_by_one_or_all(writable: Any, recording: Record
         writable.delete_contents("a")
 
 
+def test_a_path_is_deleted_and_a_key_with_a_slash_in_it(writable: Any, recording: RecordingServer) -> None:
+    writable.create_container("a").create_container("b")
+    writable.delete_contents("a/b")
+    assert list(recording.nodes) == ["", "a"]
+    recording.nodes["c%2Fd"] = recording.nodes["a"] | {"id": "c/d"}
+    writable.delete_contents("c/d")
+    assert list(recording.nodes) == ["", "a"]
+    recording.nodes["c%2Fd"] = recording.nodes["a"] | {"id": "c/d"}
+    writable.delete_contents()
+    assert list(recording.nodes) == [""]
+    with pytest.raises(errors.NotFound, match="name of nothing"):
+        writable.delete_contents("/")
+
+
 def test_what_was_deleted_without_an_answer_is_deleted(writable: Any, recording: RecordingServer) -> None:
     made = writable.create_container("a")
     recording.instead = ["lost"]

@@ -83,3 +83,13 @@ def test_what_is_no_metadata_is_refused(node: Any, wrong: Any) -> None:
 def test_a_stream_is_closed(node: Any, recording: RecordingServer) -> None:
     node.close_stream()
     assert (recording.changes[-1].method, recording.changes[-1].path) == ("DELETE", "/stream/close/a")
+
+
+def test_what_metadata_was_is_forgotten(node: Any, recording: RecordingServer) -> None:
+    recording.instead = [503]
+    node.metadata_revisions.delete_revision(2)
+    asked = recording.changes[-1]
+    assert (asked.method, asked.path, asked.query) == ("DELETE", "/revisions/a", {"number": "2"})
+    recording.instead = [404]
+    with pytest.raises(errors.NotFound):
+        node.metadata_revisions.delete_revision(7)

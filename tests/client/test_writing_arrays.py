@@ -54,6 +54,20 @@ def test_an_array_is_written_by_one_request_as_it_lies_in_memory(
     assert (made.shape, made.dtype, dict(made.metadata)) == (expected.shape, expected.dtype, {"n": 1})
 
 
+def test_masked_elements_are_not_written_as_if_they_were_there(writable: Any, recording: RecordingServer) -> None:
+    writable.write_array(np.ma.masked_array([1, 2]))
+    with pytest.raises(errors.WrongType, match="filled"):
+        writable.write_array(np.ma.masked_array([1, 2], [False, True]))
+    assert len(recording.changes) == 2
+
+
+def test_an_array_that_has_grown_since_is_looked_up(writable: Any, recording: RecordingServer) -> None:
+    made = writable.write_array(GRID, key="a")
+    recording.nodes["a"]["attributes"]["structure"] = ArrayStructure.from_array(np.ones((5, 3))).to_json()
+    made.write(np.ones((5, 3)))
+    assert recording.changes[-1].array("f8", (5, 3)).tolist() == np.ones((5, 3)).tolist()
+
+
 def test_axes_have_names(writable: Any, recording: RecordingServer) -> None:
     assert writable.write_array(GRID, dims=["y", "x"]).dims == ("y", "x")
     assert writable.write_array(xr.DataArray(GRID, dims=["row", "column"])).dims == ("row", "column")
