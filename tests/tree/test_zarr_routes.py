@@ -171,6 +171,7 @@ def test_only_who_has_the_key_reads(url: str) -> None:
         ("v2/many/.zmetadata", 404),
         ("v2/nothing/.zarray", 404),
         ("v2/sparse/.zarray", 404),
+        ("v2/sparse/.zattrs", 404),
         ("v2/fields/.zarray", 400),
         ("v3/fields/zarr.json", 400),
         ("v3/fields/c/0", 400),
