@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -16,21 +15,13 @@ from databroker_like.errors import DatabrokerError
 from databroker_like.nodes._asking import as_sorting
 from databroker_like.nodes._broken import BROKEN, BrokenNode
 from databroker_like.nodes._catalog_file import ServedFile
+from databroker_like.nodes._held_source import OURS, HeldSource, Memory
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
-from databroker_like.nodes._opened_sources import node_of_source
-from databroker_like.nodes._read_sources import stamp_of
-from databroker_like.nodes._remote_nodes import RemoteNode, remote_node
 from databroker_like.nodes.memory import MapNode
-from databroker_like.v2 import Broker
 
 __all__ = ["BROKEN", "BrokenNode", "CatalogNode"]
 
 _logger = logging.getLogger("databroker_like.nodes")
-
-#: For so many seconds a source that failed is not tried again, nor one that was well looked at.
-_FAILED_FOR, _WELL_FOR = 5.0, 1.0
-#: After so many seconds data that lies elsewhere is read anew.
-_REMOTE_FOR = 60.0
 
 
 class CatalogNode(ContainerNode):
@@ -59,11 +50,14 @@ class CatalogNode(ContainerNode):
     {'x': [1], 'y': [2]}
     """
 
-    def __init__(self, catalog: Catalog, *, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, *, metadata: Mapping[str, Any] | None = None, _memory: Memory | None = None
+    ) -> None:
         self._catalog = catalog
+        self._memory = Memory() if _memory is None else _memory
         self._metadata = {} if metadata is None else metadata
         self._lock = threading.RLock()
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, HeldSource] = {}
         self._problem = ""
 
     @classmethod
@@ -85,7 +79,7 @@ class CatalogNode(ContainerNode):
             When there is a mistake in the file that is not in one of its sources alone.
         """
         catalog = ServedFile(os.fspath(path))
-        said = {key: value for key, value in (catalog.metadata or {}).items() if key not in _OURS}
+        said = {key: value for key, value in (catalog.metadata or {}).items() if key not in OURS}
         if catalog.description:
             said["description"] = catalog.description
         return cls(catalog, metadata=said)
@@ -135,8 +129,11 @@ class CatalogNode(ContainerNode):
             if held is None or held.entry is not entry:
                 if held is not None:
                     held.close()
-                held = self._held[key] = _Held(self._catalog, key, entry)
+                held = self._held[key] = HeldSource(self._catalog, key, entry, self._inner, self._memory)
         return held.node()
+
+    def _inner(self, catalog: Catalog, metadata: Mapping[str, Any]) -> CatalogNode:
+        return CatalogNode(catalog, metadata=metadata, _memory=self._memory)
 
     def _names(self) -> Sequence[str]:
         with self._lock:
@@ -209,10 +206,6 @@ class _Backwards(ContainerNode):
         return (("", -1),)
 
 
-#: What intake puts into the metadata of a catalog, and what it reads there.
-_OURS = frozenset({"catalog_dir", "parameters", "version"})
-
-
 class _Nodes(Mapping[str, Node]):
     """The nodes of a catalog by name, each opened when it is asked for."""
 
@@ -230,83 +223,3 @@ class _Nodes(Mapping[str, Node]):
 
     def __len__(self) -> int:
         return self._catalog.count()
-
-
-class _Held:
-    """A source, and the node that it was opened as, as long as that is what it has."""
-
-    def __init__(self, catalog: Catalog, name: str, entry: Any) -> None:
-        self.entry = entry
-        self._catalog, self._name = catalog, name
-        self._source: Any = None
-        self._node: Node | None = None
-        self._stamp: Any = None
-        self._until = 0.0
-        self._lock = threading.Lock()
-
-    def node(self) -> Node:
-        """The node as it is now; a broken one when it fails."""
-        with self._lock:
-            now = time.monotonic()
-            if self._node is None or now >= self._until:
-                self._node, self._until = self._current(now)
-            return self._node
-
-    def _current(self, now: float) -> tuple[Node, float]:
-        said = _said_of(self.entry)
-        try:
-            node = self._opened(said, now)
-            node.structure()
-        # Whatever a driver of somebody else's raises, all the other sources are served.
-        except Exception as error:  # noqa: BLE001
-            known = isinstance(self._node, BrokenNode)
-            if not known:
-                _logger.warning("source %r fails: %s: %s", self._name, type(error).__name__, error)
-            self._stamp = None
-            text = str(error) if isinstance(error, DatabrokerError) else f"{type(error).__name__}: {error}"
-            return BrokenNode(text, metadata=said), now + _FAILED_FOR
-        return node, now + _WELL_FOR
-
-    def _opened(self, said: Mapping[str, Any], now: float) -> Node:
-        if self._source is None:
-            if _is_tiled(self.entry):
-                arguments = self.entry._create_open_args({})[1]
-                self._source = remote_node(arguments["server"], arguments.get("path"))
-            else:
-                self._source = self._catalog._get_entry(self._name)
-        source = self._source
-        if isinstance(source, Node):
-            return source
-        if isinstance(source, Catalog) and not isinstance(source, Broker):
-            stamp: Any = "once"
-        else:
-            stamp = "once" if _is_current(source) else stamp_of(source) or int(now // _REMOTE_FOR)
-        if isinstance(self._node, BrokenNode) or self._node is None or stamp != self._stamp:
-            self._stamp = stamp
-            if isinstance(source, Catalog) and not _is_current(source):
-                return CatalogNode(source, metadata=said)
-            return node_of_source(source, said)
-        return self._node
-
-    def close(self) -> None:
-        """Release what is open."""
-        if isinstance(self._node, CatalogNode):
-            self._node.close()
-        elif isinstance(self._source, Broker | RemoteNode):
-            self._source.close()
-
-
-def _is_current(source: Any) -> bool:
-    """Whether a source always answers as it is now: runs do."""
-    return str(getattr(source, "container", "")).startswith("bluesky") or isinstance(source, Broker)
-
-
-def _is_tiled(entry: Any) -> bool:
-    return [getattr(plugin, "name", "") for plugin in getattr(entry, "_plugin", None) or ()] == ["tiled_cat"]
-
-
-def _said_of(entry: Any) -> dict[str, Any]:
-    """The metadata and the description that the author of the catalog gave."""
-    said = {key: value for key, value in (getattr(entry, "_metadata", None) or {}).items() if key not in _OURS}
-    description = getattr(entry, "_description", None) or getattr(entry, "description", None)
-    return {**said, "description": description} if description else said

@@ -16,7 +16,7 @@ import pytest
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import InvalidCatalog
-from databroker_like.nodes import ArrayNode, ContainerNode, TableNode, catalogs, find
+from databroker_like.nodes import ArrayNode, ContainerNode, TableNode, _held_source, find
 from databroker_like.nodes.catalogs import BROKEN, BrokenNode, CatalogNode
 from databroker_like.nodes.runs import RunNode, RunsNode
 from databroker_like.queries import Eq, KeyLookup
@@ -68,8 +68,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found out is not kept for a second, as it is otherwise."""
-    monkeypatch.setattr(catalogs, "_FAILED_FOR", 0.0)
-    monkeypatch.setattr(catalogs, "_WELL_FOR", 0.0)
+    monkeypatch.setattr(_held_source, "FAILED_FOR", 0.0)
+    monkeypatch.setattr(_held_source, "WELL_FOR", 0.0)
 
 
 def _tree(folder: Path, text: str) -> CatalogNode:
@@ -133,8 +133,8 @@ def test_a_catalog_in_a_catalog_is_a_container(tree: CatalogNode) -> None:
 
 def test_only_what_is_asked_for_is_opened(tree: CatalogNode, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
-    make = catalogs.node_of_source
-    monkeypatch.setattr(catalogs, "node_of_source", lambda *args: opened.append(args[0]) or make(*args))
+    make = _held_source.node_of_source
+    monkeypatch.setattr(_held_source, "node_of_source", lambda *args: opened.append(args[0]) or make(*args))
     assert list(tree.keys(2, 2)) == ["several", "listed"]
     assert list(tree.sorted([("", -1)]).keys(0, 2)) == ["inner", "zarr"]
     assert opened == []
@@ -271,3 +271,45 @@ def test_many_threads_ask_at_once(tree: CatalogNode) -> None:
         thread.join()
     assert wrong == []
     assert time.monotonic() - began < 60
+
+
+def test_what_was_read_as_a_whole_is_let_go_of_when_there_is_no_room(
+    tree: CatalogNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree._memory._most = 1
+    read: list[Any] = []
+    make = _held_source.node_of_source
+    monkeypatch.setattr(_held_source, "node_of_source", lambda *args: read.append(args[0]) or make(*args))
+    for name in ("one", "one", "several", "one"):
+        assert _table(tree.get(name))["x"][:2] == [1, 2]
+    assert len(read) == 3
+
+
+def test_a_source_that_hangs_keeps_nobody_waiting_for_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_held_source, "PATIENCE", 0.05)
+    goes_on = threading.Event()
+    make = _held_source.node_of_source
+
+    def slow(source: Any, said: Any) -> Any:
+        if said.get("slow"):
+            assert goes_on.wait(30)
+        return make(source, said)
+
+    monkeypatch.setattr(_held_source, "node_of_source", slow)
+    text = """
+sources:
+  slow: {driver: csv, metadata: {slow: true}, args: {urlpath: "{{ CATALOG_DIR }}/a.csv"}}
+  quick: {driver: csv, args: {urlpath: "{{ CATALOG_DIR }}/b.csv"}}
+"""
+    with _tree(folder, text) as tree:
+        first = tree.get("slow")
+        assert isinstance(first, BrokenNode)
+        assert "takes long" in first.metadata["error"]
+        monkeypatch.setattr(_held_source, "PATIENCE", 30)
+        assert _table(tree.get("quick")) == {"x": [3], "name": ["c"]}
+        assert isinstance(tree.get("slow"), BrokenNode)
+        goes_on.set()
+        until = time.monotonic() + 30
+        while isinstance(tree.get("slow"), BrokenNode) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert _table(tree.get("slow"))["x"] == [1, 2]

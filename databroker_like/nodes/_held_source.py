@@ -1,0 +1,208 @@
+"""A source of a catalog, and the node that it was opened as, as long as that is what it has."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from intake.catalog import Catalog
+
+from databroker_like.errors import DatabrokerError
+from databroker_like.nodes._broken import BrokenNode
+from databroker_like.nodes._node import Node
+from databroker_like.nodes._opened_sources import node_of_source
+from databroker_like.nodes._read_sources import stamp_of
+from databroker_like.nodes._remote_nodes import RemoteNode, remote_node
+from databroker_like.nodes.memory import ArrayData, TableData
+from databroker_like.v2 import Broker
+
+__all__ = ["HeldSource", "Memory", "said_of"]
+
+_logger = logging.getLogger("databroker_like.nodes")
+
+#: For so many seconds a source that failed is not tried again, nor one looked at that was well.
+FAILED_FOR, WELL_FOR = 5.0, 1.0
+#: For so many seconds who asks waits for a source that takes long to open, once.
+PATIENCE = 8.0
+#: After so many seconds data that lies elsewhere is read anew.
+REMOTE_FOR = 60.0
+#: So many bytes of what was read as a whole are kept, for all sources of a catalog together.
+MOST_KEPT = 256 << 20
+
+#: What intake puts into the metadata of a catalog, and what it reads there.
+OURS = frozenset({"catalog_dir", "parameters", "version"})
+
+
+class Memory:
+    """Which sources keep what they read as a whole: those that were asked for last, as far as there is room.
+
+    Parameters
+    ----------
+    most : int
+        In bytes; one source is kept whatever its size.
+    """
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._sizes: OrderedDict[HeldSource, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, held: HeldSource, size: int) -> None:
+        """Note that a source keeps so many bytes, and let those forget that were not asked for longest.
+
+        Parameters
+        ----------
+        held : HeldSource
+        size : int
+        """
+        forgotten = []
+        with self._lock:
+            self._sizes.pop(held, None)
+            if size:
+                self._sizes[held] = size
+            while sum(self._sizes.values()) > self._most and len(self._sizes) > 1:
+                forgotten.append(self._sizes.popitem(last=False)[0])
+        for other in forgotten:
+            other.forget()
+
+
+class HeldSource:
+    """A source of a catalog, opened when it is first asked for.
+
+    Parameters
+    ----------
+    catalog : intake.catalog.Catalog
+    name : str
+    entry : intake.catalog.entry.CatalogEntry
+        Of this name in the catalog.
+    nested : callable
+        Makes a node of a catalog in the catalog, from it and what is said of it.
+    memory : Memory
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        name: str,
+        entry: Any,
+        nested: Callable[[Catalog, Mapping[str, Any]], Node],
+        memory: Memory,
+    ) -> None:
+        self.entry = entry
+        self._catalog, self._name, self._nested, self._memory = catalog, name, nested, memory
+        self._source: Any = None
+        self._node: Node | None = None
+        self._stamp: Any = None
+        self._until = 0.0
+        self._task: Future[Node] | None = None
+        self._was_waited_for = False
+        self._lock = threading.Lock()
+
+    def node(self) -> Node:
+        """The node as it is now; a broken one when it fails, or takes very long."""
+        with self._lock:
+            if self._task is None:
+                if self._node is not None and time.monotonic() < self._until:
+                    return self._node
+                self._task = Future()
+                threading.Thread(target=self._look, args=(self._task,), daemon=True, name=self._name).start()
+            task, patience = self._task, 0.0 if self._was_waited_for else PATIENCE
+        try:
+            return task.result(patience)
+        except TimeoutError:
+            self._was_waited_for = True
+            return BrokenNode("it takes long to open; ask again in a while", metadata=said_of(self.entry))
+
+    def forget(self) -> None:
+        """Let go of what was read; it is read again when it is asked for."""
+        with self._lock:
+            if self._task is None:
+                self._node = self._stamp = None
+
+    def close(self) -> None:
+        """Release what is open."""
+        self._memory.keep(self, 0)
+        if isinstance(self._source, Broker | RemoteNode):
+            self._source.close()
+        elif self._node is not None and hasattr(self._node, "close"):
+            self._node.close()
+
+    def _look(self, task: Future[Node]) -> None:
+        node, seconds = self._current()
+        with self._lock:
+            self._node, self._until = node, time.monotonic() + seconds
+            self._task, self._was_waited_for = None, False
+        self._memory.keep(self, _size_of(node))
+        task.set_result(node)
+
+    def _current(self) -> tuple[Node, float]:
+        said = said_of(self.entry)
+        try:
+            node = self._opened(said)
+            node.structure()
+        # Whatever a driver of somebody else's raises, all the other sources are served.
+        except Exception as error:  # noqa: BLE001
+            if not isinstance(self._node, BrokenNode):
+                _logger.warning("source %r fails: %s: %s", self._name, type(error).__name__, error)
+            self._stamp = None
+            text = str(error) if isinstance(error, DatabrokerError) else f"{type(error).__name__}: {error}"
+            return BrokenNode(text, metadata=said), FAILED_FOR
+        return node, WELL_FOR
+
+    def _opened(self, said: Mapping[str, Any]) -> Node:
+        if self._source is None:
+            if _is_tiled(self.entry):
+                arguments = self.entry._create_open_args({})[1]
+                self._source = remote_node(arguments["server"], arguments.get("path"))
+            else:
+                self._source = self._catalog._get_entry(self._name)
+        source = self._source
+        if isinstance(source, Node):
+            return source
+        is_nested = isinstance(source, Catalog) and not _is_current(source)
+        stamp: Any = "once" if is_nested or _is_current(source) else stamp_of(source)
+        if stamp is None:
+            stamp = int(time.monotonic() // REMOTE_FOR)
+        if self._node is None or isinstance(self._node, BrokenNode) or stamp != self._stamp:
+            self._stamp = stamp
+            return self._nested(source, said) if is_nested else node_of_source(source, said)
+        return self._node
+
+
+def _is_current(source: Any) -> bool:
+    """Whether a source always answers as it is now: runs do."""
+    return str(getattr(source, "container", "")).startswith("bluesky") or isinstance(source, Broker)
+
+
+def _is_tiled(entry: Any) -> bool:
+    return [getattr(plugin, "name", "") for plugin in getattr(entry, "_plugin", None) or ()] == ["tiled_cat"]
+
+
+def said_of(entry: Any) -> dict[str, Any]:
+    """The metadata and the description that the author of a catalog gave a source.
+
+    Parameters
+    ----------
+    entry : intake.catalog.entry.CatalogEntry
+
+    Returns
+    -------
+    dict
+    """
+    said = {key: value for key, value in (getattr(entry, "_metadata", None) or {}).items() if key not in OURS}
+    description = getattr(entry, "_description", None) or getattr(entry, "description", None)
+    return {**said, "description": description} if description else said
+
+
+def _size_of(node: Node) -> int:
+    """How many bytes a node keeps in memory."""
+    if isinstance(node, TableData):
+        return int(node._table.nbytes)
+    if isinstance(node, ArrayData) and type(node._array).__module__ == "numpy":
+        return int(node._array.nbytes)
+    return 0

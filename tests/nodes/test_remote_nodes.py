@@ -1,0 +1,140 @@
+"""The nodes of another server are nodes here: a catalog file hands them on."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import uvicorn
+
+from databroker_like.errors import DatabrokerError, NotFound
+from databroker_like.nodes import ArrayData, ArrayNode, ContainerNode, MapNode, TableData, TableNode, find
+from databroker_like.nodes._remote_nodes import RemoteNode, remote_node
+from databroker_like.nodes.catalogs import BrokenNode, CatalogNode
+from databroker_like.queries import Eq
+from databroker_like.structures import Spec
+from databroker_like.tree import build_app
+
+GRID = np.arange(35.0).reshape(7, 5)
+
+
+@pytest.fixture(scope="module")
+def there() -> ContainerNode:
+    """What the other server has."""
+    return MapNode(
+        {
+            "grid": ArrayData(
+                GRID, chunks=((3, 3, 1), (2, 2, 1)), metadata={"color": "red"}, specs=[Spec("demo", "1")]
+            ),
+            "table": TableData(pd.DataFrame({"x": [1, 2, 3], "name": ["a", None, "c"]}), partition_rows=2),
+            "many": MapNode({f"k{i}": MapNode({}, metadata={"i": i, "half": i // 2}) for i in range(20)}),
+        },
+        metadata={"title": "there"},
+    )
+
+
+@contextmanager
+def _served(root: ContainerNode) -> Iterator[str]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    app = build_app(root, api_key="secret")
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def url(there: ContainerNode) -> Iterator[str]:
+    with _served(there) as url:
+        yield url
+
+
+@pytest.fixture
+def root(url: str) -> Iterator[Any]:
+    node = remote_node(f"{url}?api_key=secret")
+    yield node
+    node.close()
+
+
+def test_arrays_are_read_in_parts(root: Any) -> None:
+    grid = root.get("grid")
+    assert isinstance(grid, ArrayNode)
+    assert (grid.metadata, grid.specs) == ({"color": "red"}, (Spec("demo", "1"),))
+    assert grid.structure().chunks == ((3, 3, 1), (2, 2, 1))
+    np.testing.assert_array_equal(grid.read(), GRID)
+    for slices in ((1,), (slice(1, 6, 2), 3), (slice(None), slice(2, None)), (-1, -1)):
+        np.testing.assert_array_equal(grid.read(slices), GRID[slices])
+    np.testing.assert_array_equal(grid.read_block((1, 0)), GRID[3:6, :2])
+
+
+def test_tables_are_read_by_columns_and_partitions(root: Any) -> None:
+    table = root.get("table")
+    assert isinstance(table, TableNode)
+    assert table.structure().npartitions == 2
+    assert table.read(["name", "x"]).to_pydict() == {"name": ["a", None, "c"], "x": [1, 2, 3]}
+    assert table.read_partition(1).to_pydict() == {"x": [3], "name": ["c"]}
+    assert table.read().schema.equals(table.structure().schema)
+    column = find(root, ["table", "x"])
+    assert isinstance(column, ArrayNode)
+    assert column.read((slice(1, None),)).tolist() == [2, 3]
+
+
+def test_containers_are_listed_searched_and_sorted_there(root: Any) -> None:
+    many = root.get("many")
+    assert isinstance(many, ContainerNode)
+    assert many.count() == many.structure().count == 20
+    assert list(many.keys(3, 2)) == ["k3", "k4"]
+    assert [key for key, _ in many.items(18)] == ["k18", "k19"]
+    assert list(many.search(Eq("half", 3)).keys()) == ["k6", "k7"]
+    assert list(many.sorted([("i", -1)]).keys(0, 2)) == ["k19", "k18"]
+    assert many.sorted([("i", -1)]).sorting == (("i", -1),)
+    assert many.search(Eq("half", 3)).distinct("half") == [(3, 2)]
+    assert many.get("nothing") is None
+    assert many.get("a/b") is None
+
+
+def test_a_part_of_the_other_server_is_a_root(url: str) -> None:
+    node = remote_node(f"{url}?api_key=secret", "many/k3")
+    assert node.metadata == {"i": 3, "half": 1}
+    node.close()
+    with pytest.raises(NotFound):
+        remote_node(f"{url}?api_key=secret", "nothing")
+    with pytest.raises(DatabrokerError):
+        remote_node(url)
+
+
+def test_a_catalog_file_hands_on_what_another_server_has(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", "secret")
+    (tmp_path / "lab.yml").write_text(
+        f"""
+sources:
+  all: {{driver: tiled_cat, args: {{server: "{url}?api_key={{{{ env(OTHER_KEY) }}}}"}}}}
+  part: {{driver: tiled_cat, args: {{server: "tiled{url[4:]}?api_key=secret", path: many}}}}
+  refused: {{driver: tiled_cat, args: {{server: "{url}?api_key=wrong"}}}}
+"""
+    )
+    with CatalogNode.of_file(tmp_path / "lab.yml") as tree:
+        nodes = dict(tree.items())
+        assert isinstance(nodes["all"], RemoteNode)
+        np.testing.assert_array_equal(find(tree, ["all", "grid"]).read((0,)), GRID[0])  # type: ignore[attr-defined]
+        assert nodes["part"].structure().count == 20
+        assert isinstance(nodes["refused"], BrokenNode)
+        assert "wrong" not in nodes["refused"].metadata["error"]
+        assert "secret" not in str([node.metadata for node in nodes.values()])
