@@ -6,7 +6,7 @@ import re
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from databroker_like.client._about import About
@@ -14,11 +14,9 @@ from databroker_like.client._login import can_prompt, choose, device_code_grant,
 from databroker_like.client._tokens import TokenFolder, Tokens
 from databroker_like.client._views import DictView
 from databroker_like.errors import Invalid, NotAuthenticated, NotFound, NotOffered, NotWritable, ServiceFailed
-from databroker_like.http import Session
+from databroker_like.http import Params, Session
 
 __all__ = ["Accounts"]
-
-Params = Sequence[tuple[str, str | int]]
 
 #: What an HTTP header can hold without being another header.
 _KEY = re.compile(r"[!-~]+")

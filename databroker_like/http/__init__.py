@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from databroker_like.http._caching import STORED_AT, ResponseCache
+from databroker_like.http._exchange import Params, Reply, watched
 from databroker_like.http._in_process import InProcess
-from databroker_like.http._session import Reply, Session, watched
+from databroker_like.http._session import Session
 from databroker_like.http._status import error_for
 from databroker_like.http._urls import without_secrets
 
-__all__ = ["STORED_AT", "InProcess", "Reply", "ResponseCache", "Session", "error_for", "watched", "without_secrets"]
+__all__ = [
+    "STORED_AT",
+    "InProcess",
+    "Params",
+    "Reply",
+    "ResponseCache",
+    "Session",
+    "error_for",
+    "watched",
+    "without_secrets",
+]

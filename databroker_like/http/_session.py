@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -18,13 +15,13 @@ import httpx
 from databroker_like.errors import ServiceFailed, Unreachable
 from databroker_like.http._bodies import sent
 from databroker_like.http._caching import STORED_AT, Caching, ResponseCache
+from databroker_like.http._exchange import Asked, Params, Reply, observed
 from databroker_like.http._passing import Passing, Patience, asked_to_wait, said_of
 from databroker_like.http._status import detail_of, error_for, is_passing
 from databroker_like.http._urls import origin, parsed, without_secrets
 
-__all__ = ["Params", "Reply", "Session", "watched"]
+__all__ = ["Session"]
 
-Params = Sequence[tuple[str, str | int]]
 T = TypeVar("T")
 
 #: What a refusal may say; the rest of it is not read.
@@ -38,61 +35,6 @@ _UNTOUCHED = (408, 425, 429)
 _AWAY_SECONDS = 30.0
 #: So often it is asked all the same, at first.
 _PATIENCE = 3
-_log = logging.getLogger("databroker_like.http")
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A whole reply.
-
-    Parameters
-    ----------
-    content : bytes
-    content_type : str
-        Without its parameters, as ``"application/json"``.
-    url : str
-        Where it came from, without secrets.
-    """
-
-    content: bytes
-    content_type: str
-    url: str
-
-
-Watcher = Callable[[httpx.Request, httpx.Response | None], None]
-_watchers: list[Watcher] = []
-
-
-@contextmanager
-def watched(watcher: Watcher) -> Iterator[None]:
-    """Have something called with each request and None, and again with its response, of all sessions.
-
-    Parameters
-    ----------
-    watcher : callable
-
-    Yields
-    ------
-    None
-    """
-    _watchers.append(watcher)
-    try:
-        yield
-    finally:
-        _watchers.remove(watcher)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A request, wherever redirects lead it."""
-
-    method: str
-    headers: Mapping[str, str]
-    body: Mapping[str, Any]
-    #: Whether it may be done twice.
-    repeatable: bool
-    #: Whether its body is a password or a token, so that it goes nowhere else and with nothing else.
-    secret: bool
 
 
 class Session:
@@ -278,7 +220,7 @@ class Session:
             target = target.copy_with(query=b"&".join(filter(None, [target.query, query.encode()])))
         body = {"json": json} if content is None else sent(content, content_type)
         more = {"Accept": accept, **(headers or {}), **body.pop("headers", {})}
-        asked = _Asked(method, more, body, repeat or method in ("GET", "HEAD"), secret)
+        asked = Asked(method, more, body, repeat or method in ("GET", "HEAD"), secret)
         # What was waited for a moment ago, in vain, is asked for once.
         patience = Patience(1 if time.monotonic() < self._away_until else None)
         while True:
@@ -316,7 +258,7 @@ class Session:
         """Whether a URL is on this server, to which alone credentials go."""
         return origin(url) == origin(self._own)
 
-    def _once(self, asked: _Asked, url: httpx.URL, into: Callable[[httpx.Response], T], patient: bool) -> T:
+    def _once(self, asked: Asked, url: httpx.URL, into: Callable[[httpx.Response], T], patient: bool) -> T:
         """One attempt, along redirects; when it fails and is not to be repeated, what is held."""
         renewed = False
         for _ in range(_MOST_REDIRECTS + 2):
@@ -364,7 +306,7 @@ class Session:
                 raise told from error
         raise ServiceFailed(f"the server redirects again and again ({without_secrets(url)})")
 
-    def _request(self, asked: _Asked, url: httpx.URL) -> httpx.Request:
+    def _request(self, asked: Asked, url: httpx.URL) -> httpx.Request:
         own = self.is_own(url)
         headers = {**(self.headers if own else {}), **asked.headers}
         if own and self.authorization and not asked.secret:
@@ -372,23 +314,13 @@ class Session:
         return self._client.build_request(asked.method, url, headers=headers, **asked.body)
 
     def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
-        start = time.monotonic()
-        for observe in tuple(_watchers):
-            observe(request, None)
-        response = self._client.send(request, stream=True, auth=auth, follow_redirects=False)
+        response = observed(request, lambda: self._client.send(request, stream=True, auth=auth, follow_redirects=False))
         self._heard = True
         if not is_passing(response.status_code):
             self._away_until, self._away_told = 0.0, False
-        if _log.isEnabledFor(logging.DEBUG):
-            took = (time.monotonic() - start) * 1000
-            _log.debug(
-                "%s %s -> %d in %.0f ms", request.method, without_secrets(request.url), response.status_code, took
-            )
-        for observe in tuple(_watchers):
-            observe(request, response)
         return response
 
-    def _renewed(self, asked: _Asked, request: httpx.Request) -> bool:
+    def _renewed(self, asked: Asked, request: httpx.Request) -> bool:
         """Whether the credentials that were refused are now others."""
         if asked.secret or self.renew is None:
             return False
@@ -403,7 +335,7 @@ class Session:
             warnings.warn(f"{error}: what is cached is given, as of {when} or another time", UserWarning, stacklevel=2)
         return held
 
-    def _redirected(self, asked: _Asked, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+    def _redirected(self, asked: Asked, url: httpx.URL, response: httpx.Response) -> httpx.URL:
         where, method = parsed(response.headers["location"], url), asked.method
         if url.scheme == "https" and where.scheme != "https":
             raise ServiceFailed(f"the server redirects from https to {without_secrets(where)}, which is not followed")
@@ -413,6 +345,13 @@ class Session:
         if method != "GET" and response.status_code not in (307, 308):
             raise ServiceFailed(f"the server redirects a {method} to {without_secrets(where)}, which is not followed")
         if self.is_own(url) and to_https:
+            if self.authorization or asked.secret:
+                warnings.warn(
+                    f"the server at {without_secrets(url.copy_with(path='/', query=None))} is reached by https, and "
+                    "what proves who you are went to it unencrypted once; write https://",
+                    UserWarning,
+                    stacklevel=2,
+                )
             # The server is reached by https from now on, and its credentials go there.
             with self._lock:
                 self._own = self._own.copy_with(scheme="https", port=where.port)

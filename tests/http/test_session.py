@@ -75,7 +75,8 @@ def test_a_redirect_to_another_server_is_followed_without_credentials() -> None:
 def test_a_redirect_to_https_is_followed_with_credentials_and_stays() -> None:
     server = Server(httpx.Response(308, headers={"location": "https://data.example/a"}), ok(), ok())
     speaking = session(server, "http://data.example")
-    speaking.fetch("GET", "/a")
+    with pytest.warns(UserWarning, match="unencrypted once; write https://"):
+        speaking.fetch("GET", "/a")
     speaking.fetch("GET", "/b")
     assert [str(r.url) for r in server.requests[1:]] == ["https://data.example/a", "https://data.example/b"]
     assert all(r.headers["authorization"] == "Apikey secret" for r in server.requests[1:])
@@ -303,7 +304,8 @@ def test_a_secret_goes_without_credentials_and_nowhere_else() -> None:
         speaking.fetch("POST", "/login", json={"password": "p"}, secret=True)
     assert len(server.requests) == 2
     server = Server(httpx.Response(308, headers={"location": "https://data.example/login"}), ok())
-    session(server, "http://data.example").fetch("POST", "/login", json={"password": "p"}, secret=True)
+    with pytest.warns(UserWarning, match="unencrypted once"):
+        session(server, "http://data.example").fetch("POST", "/login", json={"password": "p"}, secret=True)
     assert server.requests[1].url == "https://data.example/login"
 
 
