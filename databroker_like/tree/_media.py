@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -62,7 +63,12 @@ def offered(formats: Iterable[Format]) -> tuple[Format, ...]:
     >>> offered([Format("text/x", bytes), Format("text/y", bytes, needs=("no_such_package",))])[0].media_type
     'text/x'
     """
-    return tuple(one for one in formats if all(find_spec(package) is not None for package in one.needs))
+    return tuple(one for one in formats if all(map(_is_installed, one.needs)))
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def chosen(asked: Asked, formats: Iterable[Format]) -> Format:
