@@ -13,7 +13,7 @@ from databroker_like import queries as q
 from databroker_like.client._filters import filters_of, parameters
 from databroker_like.queries import Node, searched, top_level_keys
 
-__all__ = ["Narrowed", "narrowed", "test_of"]
+__all__ = ["Narrowed", "narrowed", "meant_by"]
 
 Doc = Mapping[str, Any]
 #: Filters that a search sends at the most, and how long they may be together: URLs have an end.
@@ -74,7 +74,7 @@ def narrowed(query: Node, *, is_ours: bool) -> Narrowed:
     return Narrowed(asked, is_all)
 
 
-def test_of(query: Node) -> Callable[[Doc, Doc | None], bool]:
+def meant_by(query: Node) -> Callable[[Doc, Doc | None], bool]:
     """A function of the start and stop documents of a run: whether a search means it.
 
     Parameters

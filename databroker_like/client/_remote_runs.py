@@ -11,7 +11,7 @@ from typing import Any
 
 from databroker_like import queries as q
 from databroker_like.client._filters import filters_of, parameters
-from databroker_like.client._remote_queries import narrowed, test_of
+from databroker_like.client._remote_queries import narrowed, meant_by
 from databroker_like.client._remote_run import RemoteRun
 from databroker_like.client._remote_server import Server
 from databroker_like.core._collection import Head, RunCollection
@@ -82,7 +82,7 @@ class RemoteRuns(RunCollection):
         self, query: Node, newest_first: bool, skip: int, limit: int | None
     ) -> Iterator[tuple[str, Doc, Doc | None]]:
         asked, is_all = self._asked(query)
-        matches = None if is_all else test_of(query)
+        matches = None if is_all else meant_by(query)
         found = self._pages(asked, newest_first, skip if is_all else 0, limit if is_all else None)
         heads = ((item["id"], *_documents(item)) for item in found)
         if matches is not None:
@@ -204,7 +204,7 @@ class RemoteRuns(RunCollection):
         except NotFound:
             return False
         self._remember(item)
-        return isinstance(query, Everything) or test_of(query)(*_documents(item))
+        return isinstance(query, Everything) or meant_by(query)(*_documents(item))
 
     def has(self, uid: str) -> bool:
         """Whether there is a run of this full uid."""

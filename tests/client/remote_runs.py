@@ -18,11 +18,11 @@ from databroker_like.client import Context
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
-from databroker_like.nodes import MapNode
+from databroker_like.nodes import ContainerNode, MapNode
 from databroker_like.nodes.runs import RunsNode
 from databroker_like.tree import build_app
 
-__all__ = ["RECORDED", "assert_same", "counting", "live", "read_quietly", "recorded", "served"]
+__all__ = ["RECORDED", "assert_same", "counting", "live", "live_tree", "read_quietly", "recorded", "served"]
 
 RECORDED = ("absorption", "beamline", "edge-scans", "images", "engine")
 _DATA = Path(__file__).parents[1] / "data"
@@ -106,16 +106,23 @@ def assert_same(one: Any, other: Any) -> None:
 
 @contextmanager
 def live(catalog: Any) -> Iterator[str]:
-    """The address of a service of a catalog, over loopback, whose key is "secret"."""
+    """The address of a catalog on a service, over loopback, whose key is "secret"."""
+    with live_tree(MapNode({"raw": RunsNode(catalog)})) as url:
+        yield f"{url}/raw"
+
+
+@contextmanager
+def live_tree(tree: ContainerNode) -> Iterator[str]:
+    """The address of the root of a tree on a service, over loopback, whose key is "secret"."""
     listening = socket.create_server(("127.0.0.1", 0))
-    app = build_app(MapNode({"raw": RunsNode(catalog)}), api_key="secret")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    config = uvicorn.Config(build_app(tree, api_key="secret"), log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1/metadata/raw"
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1/metadata"
     finally:
         server.should_exit = True
         thread.join()
