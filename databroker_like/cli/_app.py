@@ -77,6 +77,6 @@ def serve(
         registry.load("cli.serve")(
             path, host=host, port=port, api_key=api_key, public=public, log_level=log_level.value
         )
-    except DatabrokerError as error:
+    except (DatabrokerError, OSError) as error:
         typer.echo(f"databroker-like serve: {error}", err=True)
         sys.exit(1)

@@ -37,6 +37,10 @@ def without_key(path: str) -> str:
 class AccessFormatter(logging.Formatter):
     """One line for a request that was answered, made of what uvicorn tells of it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._time = 0, ""
+
     def format(self, record: logging.LogRecord) -> str:
         """The line.
 
@@ -50,7 +54,10 @@ class AccessFormatter(logging.Formatter):
         str
         """
         caller, method, path, _, status = record.args  # type: ignore[misc]
-        return f'{self.formatTime(record)} {caller} "{method} {without_key(str(path))}" {status}'
+        second = int(record.created)
+        if second != self._second:
+            self._time, self._second = self.formatTime(record, "%Y-%m-%d %H:%M:%S"), second
+        return f'{self._time} {caller} "{method} {without_key(str(path))}" {status}'
 
 
 def log_settings(level: str) -> dict[str, Any]:

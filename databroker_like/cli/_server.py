@@ -56,17 +56,22 @@ def listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         raise Invalid(f"there is no address {host!r} to listen at; this machine alone is 127.0.0.1") from error
-    family, *_, address = found[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if sys.platform != "win32":  # a port whose server has just ended is free; on Windows it would be shared
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise _refused(error, host, port) from error
-    return listening
+    refused: OSError | None = None
+    # A name may stand for several addresses, of which this machine need not have all.
+    for family, *_, address in found:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if sys.platform != "win32":  # a port whose server has just ended is free; on Windows it would be shared
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+        except OSError as error:
+            listening.close()
+            refused = refused or error
+        else:
+            return listening
+    assert refused is not None
+    raise _refused(refused, host, port) from refused
 
 
 def _refused(error: OSError, host: str, port: int) -> Exception:
