@@ -186,9 +186,32 @@ class ArrayData(Described, ArrayNode):
     def read(self, slices: Slices = ()) -> np.ndarray:
         import numpy as np
 
-        sliced_shape(slices, self._structure.shape)
-        # dask's arrays give themselves away here, and numpy's gap-less copy is what the structure says.
-        return np.asarray(self._array[slices], self._structure.data_type.to_numpy_dtype())
+        shape, dtype = self._structure.shape, self._structure.data_type.to_numpy_dtype()
+        sliced_shape(slices, shape)
+        if isinstance(self._array, np.ndarray):
+            # A copy without gaps between fields, where there are any, is what the structure says.
+            return np.asarray(self._array[slices], dtype)
+        forward, turned = _forward(expand(slices, len(shape)), shape)
+        # dask's arrays give themselves away here.
+        found = np.asarray(self._array[forward], dtype)
+        return found[turned] if turned else found
+
+
+def _forward(parts: tuple[int | slice, ...], shape: Sequence[int]) -> tuple[tuple[int | slice, ...], tuple[slice, ...]]:
+    """Indexes that every kind of array takes, and how the axes that are left are then turned around."""
+    found: list[int | slice] = []
+    turned: list[slice] = []
+    for part, length in zip(parts, shape, strict=True):
+        if not isinstance(part, slice):
+            found.append(range(length)[part])
+            continue
+        some = range(length)[part]
+        if not some:
+            found.append(slice(0, 0))
+        else:
+            found.append(slice(min(some[0], some[-1]), max(some[0], some[-1]) + 1, abs(some.step)))
+        turned.append(slice(None, None, -1 if some.step < 0 else 1))
+    return tuple(found), tuple(turned)
 
 
 class TableData(Described, TableNode):

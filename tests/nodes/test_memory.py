@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import dask.array
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 import xarray as xr
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -309,6 +313,33 @@ def test_blocks_of_a_sparse_array() -> None:
         SparseData([[4]], [1.0], (4,))
     with pytest.raises(Invalid, match="2 elements"):
         SparseData([[1]], [1.0, 2.0], (4,))
+
+
+@given(data=st.data())
+def test_arrays_of_every_kind_are_sliced_as_numpy_does(kinds: dict[str, Any], data: st.DataObject) -> None:
+    def of_axis(length: int) -> st.SearchStrategy[Any]:
+        bound, step = st.none() | st.integers(-length - 2, length + 2), st.sampled_from([None, 1, 2, 3, -1, -2])
+        return st.integers(-length, length - 1) | st.builds(slice, bound, bound, step)
+
+    slices = data.draw(st.tuples(of_axis(5), of_axis(4)) | st.tuples(of_axis(5)) | st.just(()))
+    expected = np.arange(20).reshape(5, 4)[slices]
+    for kind, array in kinds.items():
+        found = ArrayData(array).read(slices)
+        assert (kind, type(found), found.shape) == (kind, np.ndarray, expected.shape)
+        np.testing.assert_array_equal(found, expected, kind)
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The same array in memory and in files."""
+    array = np.arange(20).reshape(5, 4)
+    with h5py.File(tmp_path_factory.mktemp("kinds") / "a.h5", "w") as file:
+        yield {
+            "numpy": array,
+            "dask": dask.array.from_array(array, chunks=(2, 3)),
+            "h5py": file.create_dataset("a", data=array),
+            "zarr": zarr.array(array, chunks=(2, 3)),
+        }
 
 
 def test_rows_of_different_lengths() -> None:
