@@ -77,6 +77,7 @@ def rows(folder: Path, *, times: int = 5) -> Iterator[Row]:
         for what, query, expected in two_keys(number):
             yield _asked(f"{runs}, {what}: 20 newest and len", catalog, query, expected, 0.2, times)
         yield from _lookups(runs, here, number, times)
+        yield from _sorted(runs, here, number, times)
         yield _recorded(f"{runs}: the index of one more run", here, number, f"filled in {filled:.0f} CPU-s")
 
 
@@ -104,6 +105,25 @@ def _lookups(runs: str, folder: Path, number: int, times: int) -> Iterator[Row]:
         yield Row(f"{runs}: {what}", best_of(times, work, before=lambda: catalog), limit)
     plans = best_of(times, lambda: catalog.distinct("plan_name"))
     yield Row(f"{runs}: distinct plan names, with how many runs have each", plans, 0.5 * number / 1e6 + 0.02)
+
+
+def _sorted(runs: str, folder: Path, number: int, times: int) -> Iterator[Row]:
+    """A page in the order of a key, from the first run on, from the middle, and backwards."""
+    limit = 0.05 * number / 1e5
+    catalog = BlueskyEmbeddedCatalog(folder)
+    for key, skip, direction in (
+        ("scan_id", 0, -1),
+        ("scan_id", number // 2, 1),
+        ("sample.name", number // 2, 1),
+        ("plan_name", number - 100, -1),
+    ):
+
+        def page(key: str = key, skip: int = skip, direction: int = direction) -> list[str]:
+            return list(catalog.collection.find_sorted([(key, direction)], skip=skip, limit=100))
+
+        assert len(page()) == 100
+        backwards = " backwards" if direction < 0 else ""
+        yield Row(f"{runs}: 100 uids sorted by {key}{backwards}, from {skip:,} on", best_of(times, page), limit)
 
 
 def _recorded(work: str, folder: Path, number: int, note: str) -> Row:
