@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from databroker_like.errors import ServiceFailed, Unreachable
+from databroker_like.errors import NotPermitted, ServiceFailed, Unreachable
 from databroker_like.http._bodies import sent
 from databroker_like.http._caching import STORED_AT, Caching, ResponseCache
 from databroker_like.http._exchange import Asked, Params, Reply, observed
@@ -277,7 +277,7 @@ class Session:
                     if response.has_redirect_location:
                         url = self._redirected(asked, url, response)
                         continue
-                    if response.status_code == 401 and own and not renewed and self._renewed(asked, request):
+                    if _is_unknown(response) and own and not renewed and self._renewed(asked, request):
                         renewed = True
                         continue
                     if response.status_code >= 400:
@@ -332,7 +332,7 @@ class Session:
         if not self._away_told:
             self._away_told = True
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held.extensions.get(STORED_AT, 0.0)))
-            warnings.warn(f"{error}: what is cached is given, as of {when} or another time", UserWarning, stacklevel=2)
+            warnings.warn(f"{error}: what is cached is given, this as of {when}", UserWarning, stacklevel=2)
         return held
 
     def _redirected(self, asked: Asked, url: httpx.URL, response: httpx.Response) -> httpx.URL:
@@ -365,7 +365,15 @@ class Session:
                 break
         detail = detail_of(content[:_REFUSAL_BYTES], response.headers.get("content-type", ""))
         error = error_for(response.status_code, detail, without_secrets(response.request.url))
+        if response.status_code == 401 and not _is_unknown(response):
+            error = NotPermitted(*error.args)
         untouched = response.status_code in _UNTOUCHED
         if (repeatable or untouched) and is_passing(response.status_code):
             raise Passing(error, asked_to_wait(response), untouched)
         raise error
+
+
+def _is_unknown(response: httpx.Response) -> bool:
+    """Whether the server does not know who asks; not whether who asks may do too little, which Tiled says so, too."""
+    may_too_little = "scope=" in response.headers.get("www-authenticate", "")
+    return response.status_code == 401 and not (may_too_little and "authorization" in response.request.headers)

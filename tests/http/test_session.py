@@ -287,6 +287,18 @@ def test_refused_credentials_are_renewed_once_and_the_request_is_made_again() ->
     assert len(server.requests) == 4
 
 
+def test_who_may_too_little_is_told_so_and_is_not_asked_for_other_credentials() -> None:
+    refusal = httpx.Response(401, headers={"www-authenticate": 'Bearer scope="create:node"'}, json={"detail": "no"})
+    speaking = session(Server(refusal))
+    speaking.renew = lambda used: pytest.fail("credentials are renewed that are good")
+    with pytest.raises(errors.NotPermitted, match="no"):
+        speaking.fetch("GET", "/a")
+    speaking.authorization = None
+    speaking.renew = None
+    with pytest.raises(errors.NotAuthenticated):
+        speaking.fetch("GET", "/a")
+
+
 def test_credentials_are_not_renewed_for_another_server() -> None:
     server = Server(httpx.Response(401))
     speaking = session(server)

@@ -177,7 +177,7 @@ def test_api_keys_are_made_told_and_revoked(server: str) -> None:
         client = from_uri(server, api_key=made["secret"])
         assert client.context.which_api_key()["first_eight"] == made["secret"][:8]
         assert name_of(client.context) == "ann"
-        with pytest.raises(errors.DatabrokerError):
+        with pytest.raises(errors.NotPermitted, match="Not enough permissions"):
             client.create_container("not with this key")
         client.context.close()
         context.revoke_api_key(made["secret"])
