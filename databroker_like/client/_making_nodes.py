@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from databroker_like.client._sending import as_key, as_specs, as_wire, send, url_of
 from databroker_like.client._updating import delete_node
 from databroker_like.client.context import Context
-from databroker_like.errors import Conflict, DatabrokerError, Invalid, NotFound
+from databroker_like.errors import Conflict, DatabrokerError, Invalid, NotFound, ServiceFailed
 from databroker_like.structures import Structure
 
 __all__ = ["NodeMaking", "said_if_unfinished"]
@@ -202,7 +202,10 @@ class NodeMaking:
                     return self._child(found)
             raise Conflict(f"there is a node {'/'.join(path)!r} already: {error}") from error
         self._counted = None
-        return self._child(_item(self.path_parts, body, told or {}))
+        if not isinstance(told, Mapping):
+            raise ServiceFailed(f"{url} does not say what was made: {told!r:.100}; look for {named!r} in {self.uri}")
+        links = {"self": self.context.node_url([*self.path_parts, named]), **(told.get("links") or {})}
+        return self._child(_item(self.path_parts, body, {**told, "links": links}))
 
 
 def _source(family: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +243,7 @@ def _item(above: Sequence[str], body: Mapping[str, Any], told: Mapping[str, Any]
             "sorting": [{"key": "", "direction": 1}] if is_container else None,
             "data_sources": sources,
         },
-        "links": told.get("links") or {},
+        "links": told["links"],
         "meta": None,
     }
 

@@ -12,7 +12,15 @@ import msgpack
 import orjson
 
 from databroker_like.client.context import Context
-from databroker_like.errors import Invalid, NotAuthenticated, NotFound, NotPermitted, NotWritable, WrongType
+from databroker_like.errors import (
+    Invalid,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    NotWritable,
+    ServiceFailed,
+    WrongType,
+)
 from databroker_like.structures import Spec
 
 __all__ = ["as_json", "as_key", "as_specs", "as_wire", "data_link", "send", "url_of"]
@@ -241,9 +249,12 @@ def send(
         ) from error
     except NotPermitted as error:
         raise NotPermitted(f"the server at {context.api_uri} does not let you write here: {error}") from error
-    if reply.content_type == "application/x-msgpack":
-        return msgpack.unpackb(reply.content, timestamp=3)
-    return orjson.loads(reply.content) if reply.content and reply.content_type == "application/json" else None
+    try:
+        if reply.content_type == "application/x-msgpack":
+            return msgpack.unpackb(reply.content, timestamp=3)
+        return orjson.loads(reply.content) if reply.content and reply.content_type == "application/json" else None
+    except (ValueError, msgpack.UnpackException) as error:
+        raise ServiceFailed(f"the reply of {reply.url} is broken: {error}") from error
 
 
 def _no_such_route(error: NotFound) -> bool:

@@ -167,10 +167,13 @@ class Subscription:
         self._context = context
         self._segments = [part for part in segments or () if part]
         self._owns = executor is None
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="callbacks")
+        self._callers = f"callbacks of {id(self)}"
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix=self._callers)
         self._schema: dict[str, Any] | None = None
         self._socket: Socket | None = None
         self._thread: threading.Thread | None = None
+        self._listener: threading.Thread | None = None
+        self._ended = threading.Event()
         self._lock = threading.Lock()
         self.error: DatabrokerError | None = None
         self.stream_closed: CallbackRegistry[Any] = CallbackRegistry(self._executor)
@@ -268,15 +271,21 @@ class Subscription:
             Whether until the callbacks have been called with all that came; True by default.
         """
         with self._lock:
-            socket, thread = self._socket, self._thread
-        if socket is not None:
-            socket.close()
-        if wait and thread is not None and thread is not threading.current_thread():
-            thread.join()
+            socket = self._socket
+        here = threading.current_thread()
+        # Whoever is called by it does not wait for itself.
+        wait = wait and here is not self._listener and not here.name.startswith(self._callers)
+        if socket is None:
+            self._release(wait=wait)
+            return
+        socket.close()
+        if wait:
+            self._ended.wait()
+            self._release(wait=True)
+
+    def _release(self, *, wait: bool) -> None:
         if self._owns:
-            # A callback may call this, and does not wait for itself.
-            inside = threading.current_thread().name.startswith("callbacks")
-            self._executor.shutdown(wait=wait and not inside)
+            self._executor.shutdown(wait=wait)
 
     def process(self, update: Update) -> None:
         """Hand an update to those who are called with its kind.
@@ -298,18 +307,22 @@ class Subscription:
 
     def _listen(self, socket: Socket) -> None:
         ended = False
+        self._listener = threading.current_thread()
         try:
             for message in socket.messages():
                 self._take(message)
             ended = not socket.closed
         except DatabrokerError as error:
             self.error = error
-            if threading.current_thread() is self._thread and socket.connected.is_set():
+            if self._thread is not None and socket.connected.is_set():
                 _log.error("%r ended: %s", self, error)
         finally:
             if ended:
                 self.stream_closed.process(self)
             self.disconnected.process(self)
+            self._release(wait=False)
+            self._listener = None
+            self._ended.set()
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["type"].endswith("-schema"):

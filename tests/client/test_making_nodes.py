@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 
@@ -84,6 +85,22 @@ def test_another_node_that_came_between_is_not_taken(writable: Any, recording: R
     recording.instead = [503]
     with pytest.raises(errors.Conflict, match="already"):
         writable.create_container("a", **{"metadata": {"n": 1}, **other})
+
+
+@pytest.mark.parametrize(("answer", "said"), [(b"null", "does not say what was made"), (b"{", "is broken")])
+def test_an_answer_that_says_nothing_is_told(answer: bytes, said: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            node = recording.nodes[""]
+            body = answer if scope["method"] == "POST" else orjson.dumps({"data": node, "formats": {}})
+            head = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            await send({"type": "http.response.body", "body": body})
+
+    recording = RecordingServer()
+    context = Context.from_app(app)
+    with context, pytest.raises(errors.ServiceFailed, match=said):
+        from_context(context).create_container("a")
 
 
 def test_a_low_level_node_is_made_of_its_data_sources(writable: Any, recording: RecordingServer) -> None:

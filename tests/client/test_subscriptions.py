@@ -193,6 +193,34 @@ def test_a_callback_may_end_it() -> None:
     assert subscription.error is None
 
 
+def test_another_thread_ends_it_and_what_came_is_told() -> None:
+    server = StreamingServer(says(ARRAY_SCHEMA, *(elements(n, n) for n in range(1, 20)), wait=True))
+    told: list[Any] = []
+    first = threading.Event()
+    with listening(server) as subscription:
+        subscription.new_data.add_callback(lambda update: (told.append(update.sequence), first.set()))
+        subscription.disconnected.add_callback(lambda _: told.append("disconnected"))
+        thread = threading.Thread(target=subscription.start)
+        thread.start()
+        assert first.wait(10)
+        subscription.disconnect()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert told[-1] == "disconnected"
+    assert told[:-1] == list(range(1, len(told)))
+
+
+def test_it_may_end_without_being_waited_for() -> None:
+    server = StreamingServer(says(ARRAY_SCHEMA, elements(1, 1), wait=True))
+    ended = threading.Event()
+    with listening(server) as subscription:
+        subscription.disconnected.add_callback(lambda _: ended.set())
+        subscription.start_in_thread()
+        subscription.disconnect(wait=False)
+        assert ended.wait(10)
+    assert subscription.error is None
+
+
 def test_a_callback_that_fails_hinders_no_other(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[Any] = []
     server = StreamingServer(says(ARRAY_SCHEMA, elements(1, 1), elements(2, 2)))
