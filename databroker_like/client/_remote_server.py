@@ -6,9 +6,9 @@ import atexit
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
+from databroker_like.client._addresses import path_of
 from databroker_like.client.context import Context
 
 __all__ = ["Server", "server_at"]
@@ -63,7 +63,7 @@ class Server:
         -------
         str
         """
-        return f"{self.api_uri}/{route}/{'/'.join(quote(part, safe='') for part in path)}"
+        return f"{self.api_uri}/{route}/{path_of(path)}"
 
 
 _in_parts: WeakKeyDictionary[Context, bool] = WeakKeyDictionary()

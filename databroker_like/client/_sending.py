@@ -6,11 +6,11 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import msgpack
 import orjson
 
+from databroker_like.client._addresses import path_of
 from databroker_like.client.context import Context
 from databroker_like.errors import (
     Invalid,
@@ -153,7 +153,7 @@ def url_of(context: Context, route: str, path_parts: Sequence[str]) -> str:
     -------
     str
     """
-    return f"{context.api_uri}/{route}/{'/'.join(quote(part, safe='') for part in path_parts)}"
+    return f"{context.api_uri}/{route}/{path_of(path_parts)}"
 
 
 def data_link(item: Mapping[str, Any], name: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import IO, Any
-from urllib.parse import quote
 
+from databroker_like.client._addresses import path_of
 from databroker_like.client._deep import DeepSearchResults
 from databroker_like.client._filters import Condition, filters_of, parameters
 from databroker_like.client._paging import LARGEST_PAGE, pages
@@ -375,8 +375,7 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         for name, wanted in (("structure_families", structure_families), ("specs", specs), ("counts", counts)):
             if wanted:
                 asked.append((name, "true"))
-        path = "/".join(quote(part, safe="") for part in self.path_parts)
-        url = f"{self.context.api_uri}/distinct/{path}"
+        url = f"{self.context.api_uri}/distinct/{path_of(self.path_parts)}"
         return self.context.get_json(url, [*asked, *parameters(self._conditions)])
 
     def refresh(self) -> Any:
