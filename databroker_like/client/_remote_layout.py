@@ -14,6 +14,7 @@ from databroker_like.client._remote_arrow import column_of
 from databroker_like.client._remote_column import RemoteColumn
 from databroker_like.client._remote_nodes import StreamNodes, listed_streams
 from databroker_like.client._remote_server import Server
+from databroker_like.client._remote_streamed import NAMES, streamed_documents
 from databroker_like.core._pages import slice_pages
 from databroker_like.errors import NoSuchDocument, NoSuchRun, NotFound, ServiceFailed
 from databroker_like.files._lazy import Grouped, LazyArray
@@ -28,8 +29,6 @@ __all__ = ["RunInLayout"]
 Doc = Mapping[str, Any]
 
 _ARROW = "application/vnd.apache.arrow.file"
-#: Uids that a layout does not keep are made of names below this one.
-_NAMES = uuid.UUID("5b2d9c1e-7c0f-5d7a-9a3e-3f0f9f6d1c44")
 
 
 @dataclass(frozen=True)
@@ -254,12 +253,27 @@ class RunInLayout:
         return Grouped(column, size) if _is_grouped(told.shape, keys[key].get("shape")) else column
 
     def get_stream_resources(self) -> list[Doc]:
-        """None: where the files lie is the server's business."""
-        return []
+        """The files of the external arrays, as far as the server tells them."""
+        return [doc for doc, _ in self._streamed()]
 
     def get_stream_datums(self, stream_resource_uid: str) -> list[Doc]:
-        """None."""
-        return []
+        """Which of the rows in a file are of which events."""
+        return [datum for doc, datums in self._streamed() for datum in datums if doc["uid"] == stream_resource_uid]
+
+    def _streamed(self) -> list[tuple[Doc, list[Doc]]]:
+        run_uid = str(self.get_run_start()["uid"])
+        return [
+            pair
+            for stream in self._found().values()
+            for key, (_, item) in stream.nodes.arrays.items()
+            if stream.descriptors[0]["data_keys"].get(key, {}).get("external")
+            for pair in streamed_documents(run_uid, key, item, self._rows_of(stream, key))
+        ]
+
+    def _rows_of(self, stream: _Stream, key: str) -> list[tuple[str, int]]:
+        """The descriptors of a stream, each with the number of the rows that it has of an external array."""
+        columns = [(doc["uid"], self.get_column(doc["uid"], key)) for doc in stream.descriptors]
+        return [(uid, len(column)) for uid, column in columns if column is not None]
 
     def get_resources(self) -> list[Doc]:
         """None: the layout keeps none."""
@@ -287,7 +301,7 @@ def _descriptors(run_uid: str, stream: StreamNodes) -> list[Doc]:
     told = dict(stream.metadata)
     updates = told.pop("_config_updates", None) or []
     first: dict[str, Any] = {**told, "name": stream.name, "run_start": run_uid}
-    first.setdefault("uid", str(uuid.uuid5(_NAMES, f"{run_uid}/{stream.name}")))
+    first.setdefault("uid", str(uuid.uuid5(NAMES, f"{run_uid}/{stream.name}")))
     first.setdefault("time", 0.0)
     keys = {key: dict(data_key) for key, data_key in (told.get("data_keys") or stream.described()).items()}
     for key, data_key in keys.items():
@@ -306,7 +320,7 @@ def _descriptors(run_uid: str, stream: StreamNodes) -> list[Doc]:
     first.setdefault("hints", {})
     found: list[Doc] = [first]
     for number, update in enumerate(sorted(updates, key=lambda one: float(one.get("time") or 0)), 1):
-        uid = update.get("uid") or str(uuid.uuid5(_NAMES, f"{run_uid}/{stream.name}/{number}"))
+        uid = update.get("uid") or str(uuid.uuid5(NAMES, f"{run_uid}/{stream.name}/{number}"))
         changed = {"uid": uid, "time": update.get("time", first["time"])}
         configuration = {**first["configuration"], **(update.get("configuration") or {})}
         found.append({**first, **changed, "configuration": configuration})
@@ -317,7 +331,7 @@ def _event_uids(descriptor_uid: str, numbers: Any) -> list[str]:
     """A uid for each event, made of that of its descriptor and its number."""
     import numpy as np
 
-    head = str(uuid.uuid5(_NAMES, descriptor_uid))[:24]
+    head = str(uuid.uuid5(NAMES, descriptor_uid))[:24]
     found: list[str] = np.char.add(head, np.char.mod("%012x", np.asarray(numbers, dtype="int64"))).tolist()
     return found
 

@@ -15,7 +15,7 @@ __all__ = ["StreamNodes", "listed_streams"]
 Item = dict[str, Any]
 Path = tuple[str, ...]
 
-_PAGE = 300
+_ASKED: list[tuple[str, str | int]] = [("include_data_sources", "true"), ("page[limit]", 300)]
 #: A stream, a container in it, and what is in that; and one more where streams have a container of their own.
 _DEEPEST = 4
 _SPEC = "BlueskyEventStream"
@@ -125,7 +125,7 @@ def _deep(context: Context, run: Item, path: Path) -> Iterator[tuple[Path, Item]
     link = (run.get("links") or {}).get("search_deep")
     if link is not None:
         try:
-            items = list(_pages(context, link, [("max_depth", _DEEPEST), ("page[limit]", _PAGE)]))
+            items = list(_pages(context, link, [("max_depth", _DEEPEST), *_ASKED]))
         except NotFound:
             items = []
         for item in items:
@@ -136,7 +136,7 @@ def _deep(context: Context, run: Item, path: Path) -> Iterator[tuple[Path, Item]
     waiting: list[tuple[Path, Item]] = [((), run)]
     while waiting:
         inside, container = waiting.pop(0)
-        for item in _pages(context, container["links"]["search"], [("page[limit]", _PAGE)]):
+        for item in _pages(context, container["links"]["search"], _ASKED):
             here = (*inside, item["id"])
             yield here, item
             if item["attributes"]["structure_family"] == "container" and len(here) < _DEEPEST:

@@ -13,7 +13,7 @@ from databroker_like import queries as q
 from databroker_like.client._filters import filters_of, parameters
 from databroker_like.queries import Node, searched, top_level_keys
 
-__all__ = ["Narrowed", "narrowed", "meant_by"]
+__all__ = ["Narrowed", "meant_by", "narrowed"]
 
 Doc = Mapping[str, Any]
 #: Filters that a search sends at the most, and how long they may be together: URLs have an end.

@@ -11,7 +11,7 @@ from typing import Any
 
 from databroker_like import queries as q
 from databroker_like.client._filters import filters_of, parameters
-from databroker_like.client._remote_queries import narrowed, meant_by
+from databroker_like.client._remote_queries import meant_by, narrowed
 from databroker_like.client._remote_run import RemoteRun
 from databroker_like.client._remote_server import Server
 from databroker_like.core._collection import Head, RunCollection

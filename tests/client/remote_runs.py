@@ -57,20 +57,19 @@ def served(catalog: Any, **settings: Any) -> Iterator[BlueskyRemoteCatalog]:
 
 @contextmanager
 def counting(catalog: BlueskyRemoteCatalog) -> Iterator[list[str]]:
-    """The URLs that are asked for while this goes on."""
-    assert catalog._context is not None
-    session, asked = catalog._context.session, []
+    """What is asked for while this goes on."""
+    session, asked = catalog.collection._server.context.session, []  # type: ignore[attr-defined]
     before = session._once
 
-    def once(method: str, url: Any, *rest: Any) -> Any:
-        asked.append(f"{method} {url}")
-        return before(method, url, *rest)
+    def once(*args: Any) -> Any:
+        asked.append(" ".join(map(str, args)))
+        return before(*args)
 
-    session._once = once  # type: ignore[method-assign]
+    session._once = once
     try:
         yield asked
     finally:
-        del session._once  # type: ignore[attr-defined]
+        del session._once
 
 
 def read_quietly(read: Any) -> tuple[Any, list[str]]:

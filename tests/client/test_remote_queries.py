@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like import queries as q
-from databroker_like.client._remote_queries import narrowed, meant_by
+from databroker_like.client._remote_queries import meant_by, narrowed
 from databroker_like.queries import Node, searched
 from databroker_like.service import Settings
 from databroker_like.tree._asked import Params

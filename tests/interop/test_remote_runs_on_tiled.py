@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from databroker_like import queries as q
+from databroker_like.client._remote_server import server_at
 from databroker_like.client.remote import BlueskyRemoteCatalog
+from databroker_like.core import RemoteBlueskyRun
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.testing import _runs as samples
-from tests.client.remote_runs import RECORDED, read_quietly, recorded
+from tests.client.remote_runs import RECORDED, counting, read_quietly, recorded
 from tests.interop.tiled_server import ROOT, clean_environment, tiled_python, tiled_server
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -168,3 +170,26 @@ def test_runs_are_looked_up_and_told_as_documents(there: Any, here: Any) -> None
     again = BlueskyRemoteCatalog(there.url, api_key="secret")[run.metadata["start"]["uid"]]
     assert [doc.get("uid") for _, doc in again.documents(fill="no")] == [doc.get("uid") for _, doc in documents]
     assert len(documents) == len(list(here["beamline"]["26aac"].documents(fill="no")))
+
+
+@pytest.mark.parametrize(("name", "stream"), [("frames", "primary"), ("older", "primary"), ("beamline", "primary")])
+def test_a_run_costs_two_requests_and_one_for_each_block(name: str, stream: str, here: Any, there: Any) -> None:
+    for uid in here[name]:
+        run = RemoteBlueskyRun(f"{there.collection.url(uid)}?api_key=secret")
+        assert there.collection._server is server_at(there.url, api_key="secret")[0]
+        with counting(there) as asked:
+            read_quietly(run[stream].read)
+        blocks = [url for url in asked if "/table/" in url or "/array/" in url]
+        assert blocks
+        assert len(asked) <= len(blocks) + 2, asked
+
+
+def test_the_files_of_a_stream_are_told(here: Any, there: Any) -> None:
+    documents = list(there["frames"].documents(fill="no"))
+    recorded_ones = list(here["frames"]["frames"].documents(fill="no"))
+    (resource,) = [doc for name, doc in documents if name == "stream_resource"]
+    (other,) = [doc for name, doc in recorded_ones if name == "stream_resource"]
+    assert Path(resource["uri"]).name == Path(other["uri"]).name
+    assert (resource["mimetype"], resource["data_key"]) == (other["mimetype"], other["data_key"])
+    counted = [doc["indices"]["stop"] for name, doc in documents if name == "stream_datum"]
+    assert max(counted) == max(doc["indices"]["stop"] for name, doc in recorded_ones if name == "stream_datum")
