@@ -179,7 +179,8 @@ def quoted(path: Sequence[str]) -> str:
     >>> quoted(["a", "b/c d"])
     'a/b%2Fc%20d'
     """
-    return "/".join(quote(key, safe="") for key in path)
+    # Dots alone would be steps upward, for whoever reads the address on the way.
+    return "/".join(key.replace(".", "%2E") if key in (".", "..") else quote(key, safe="") for key in path)
 
 
 def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = True) -> dict[str, str]:

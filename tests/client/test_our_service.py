@@ -44,3 +44,15 @@ def test_containers_are_listed_searched_and_sorted(root: Any) -> None:
     assert len(many) == 12
     with pytest.raises(KeyError):
         many["nothing"]
+
+
+def test_nodes_that_are_called_as_steps_upward_are_nodes() -> None:
+    tree = MapNode({"a": MapNode({"..": ArrayData(np.arange(5)), ".": MapNode({"x": ArrayData(np.arange(3))})})})
+    with Context.from_app(build_app(tree, public=True)) as context:
+        root = from_context(context)
+        assert root["a", ".."].read().tolist() == [0, 1, 2, 3, 4]
+        assert list(root["a"]["."]) == ["x"]
+        assert root["a", ".", "x"].read().tolist() == [0, 1, 2]
+        assert root["a"].values()[0].path_parts == ["a", ".."]
+        with pytest.raises(KeyError):
+            root["..", "a"]
