@@ -49,6 +49,8 @@ def open_root(path: str | os.PathLike[str]) -> Iterator[ContainerNode]:
         When there is nothing at the path.
     Invalid
         When there is something else.
+    InvalidFile, InvalidCatalog
+        When the store or the catalog file cannot be read.
 
     Examples
     --------
@@ -66,6 +68,8 @@ def open_root(path: str | os.PathLike[str]) -> Iterator[ContainerNode]:
         raise _missing(place)
     if (place / _DATABASE).is_file():
         with closing(BlueskyEmbeddedCatalog(place, read_only=True)) as catalog:
+            # What is wrong with it is told now, and not to whoever asks first.
+            catalog.store.check_version()
             yield RunsNode(catalog)
     elif place.is_file() and place.suffix.lower() in _YAML:
         with CatalogNode.of_file(place) as tree:

@@ -9,7 +9,7 @@ import pytest
 
 from databroker_like.doors import open_app, open_root
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
-from databroker_like.errors import Invalid, MissingFile, NotWritable
+from databroker_like.errors import DatabrokerError, Invalid, InvalidCatalog, MissingFile, NotWritable
 from databroker_like.nodes import ArrayNode, MapNode, find
 from databroker_like.nodes.catalogs import CatalogNode
 from databroker_like.nodes.files import FolderNode
@@ -51,6 +51,16 @@ def test_another_folder_is_a_tree_of_its_files(tmp_path: Path) -> None:
         grid = find(root, ["inner", "grid"])
         assert isinstance(grid, ArrayNode)
         assert grid.read((1, 0)) == 3
+
+
+def test_what_is_wrong_with_it_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "store.db").write_text("this is no database" * 100)
+    with pytest.raises(DatabrokerError, match=r"store\.db"), open_root(tmp_path / "store"):
+        pass
+    (tmp_path / "lab.yml").write_text("sources: [")
+    with pytest.raises(InvalidCatalog, match="line 1"), open_root(tmp_path / "lab.yml"):
+        pass
 
 
 def test_what_is_none_of_them_is_refused(tmp_path: Path) -> None:
