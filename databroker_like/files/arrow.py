@@ -71,12 +71,12 @@ class ArrowTable(LazyTable):
 
         starts, rows, sizes = [], [], []
         with pa.OSFile(self.path) as file:
-            schema = pa.ipc.read_schema(pa.ipc.read_message(file))
+            schema = pa.ipc.read_schema(_message(file, "schema"))
             has_dictionaries = any(pa.types.is_dictionary(field.type) for field in schema)
             while not has_dictionaries:
                 start = file.tell()
                 try:
-                    message = pa.ipc.read_message(file)
+                    message = _message(file, "record batch")
                 except EOFError:
                     break
                 starts.append(start)
@@ -102,9 +102,8 @@ class ArrowTable(LazyTable):
                 wanted = [] if columns is None else [schema.names.index(name) for name in columns]
                 options = pa.ipc.IpcReadOptions(included_fields=wanted or None)
                 with pa.ipc.open_file(file, options=options) as reader:
-                    batches = [reader.get_batch(i) for i in numbers]
-                    return pa.Table.from_batches(batches, reader.schema)
-            return pa.Table.from_batches(self._of_stream(file, numbers, schema), schema)
+                    return _table([reader.get_batch(i) for i in numbers], reader.schema)
+            return _table(self._of_stream(file, numbers, schema), schema)
 
     def _of_stream(self, file: Any, numbers: range, schema: pa.Schema) -> list[pa.RecordBatch]:
         import pyarrow as pa
@@ -113,7 +112,26 @@ class ArrowTable(LazyTable):
             found = []
             for number in numbers:
                 file.seek(self._starts[number])
-                found.append(pa.ipc.read_record_batch(pa.ipc.read_message(file), schema))
+                found.append(pa.ipc.read_record_batch(_message(file, "record batch"), schema))
             return found
         with pa.ipc.open_stream(file) as reader:
             return [batch for at, batch in enumerate(reader) if at in numbers]
+
+
+def _message(file: Any, kind: str) -> pa.Message:
+    """The next message, if it is of this kind: what takes one of another for it reads beyond its end."""
+    import pyarrow as pa
+
+    message = pa.ipc.read_message(file)
+    if message.type != kind:
+        raise ValueError(f"there is a message of kind {message.type!r} where one of kind {kind!r} belongs")
+    return message
+
+
+def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """Batches as one table; where the lengths in them do not fit together, that is an error and not a crash later."""
+    import pyarrow as pa
+
+    for batch in batches:
+        batch.validate(full=True)
+    return pa.Table.from_batches(batches, schema)

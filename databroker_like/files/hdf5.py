@@ -152,6 +152,10 @@ def open_file(path: str, swmr: bool = False) -> Iterator[Any]:
         file.close()
 
 
+#: What HDF5 says of a file that somebody has open for writing.
+_WRITTEN = ("SWMR", "already open")
+
+
 def _opened(h5py: Any, path: str, swmr: bool) -> Any:
     # Reading takes no lock: it would stop a writer, and fails on disks that have none. Where the same process has the
     # file open already, HDF5 insists that it be opened the same way; and a file that is being written can be opened
@@ -166,6 +170,10 @@ def _opened(h5py: Any, path: str, swmr: bool) -> Any:
             raise
         except OSError as error:
             first = first or error
+            # In a file that is opened as one that is being written, what is damaged is looked at again and again for a
+            # minute, for it might be being mended.
+            if not swmr and attempt is plain[-1] and not any(word in str(error) for word in _WRITTEN):
+                break
     assert first is not None
     raise first
 

@@ -134,9 +134,17 @@ def _raw_type(series: Any) -> np.dtype:
 def _page(series: Any, page: int, count: int) -> np.ndarray:
     pages = series.pages
     if len(pages) == count:
-        return pages[page].asarray().reshape(_frame_shape(series))
+        return _whole(pages[page]).asarray().reshape(_frame_shape(series))
     # One page holds several frames, or a frame is spread over several: only the whole series makes sense.
     return series.asarray().reshape((count, *_frame_shape(series)))[page]
+
+
+def _whole(page: Any) -> Any:
+    """A page of which all pieces are there; a header that says millions more would be gone through one by one."""
+    said = math.prod(page.keyframe.chunked)
+    if said > len(page.dataoffsets):
+        raise ValueError(f"a page has {said} pieces and {len(page.dataoffsets)} of them are there")
+    return page
 
 
 def tiff_sequence(names: FileNames, numbers: range) -> FileSequence:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import h5py
 import hdf5plugin
@@ -247,3 +248,19 @@ def test_without_the_filters_the_error_has_the_command_that_installs_them(tmp_pa
     monkeypatch.setitem(sys.modules, "hdf5plugin", None)
     with pytest.raises(MissingExtra, match=r"hdf5plugin.*pip install 'databroker-like\[files\]'"):
         HDF5Array(path, "entry/data/data")[0]
+
+
+def test_a_damaged_file_is_refused_at_once(tmp_path):
+    """And not looked at again and again, as one that is being written would be."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file["x"] = [1]
+    content = bytearray(path.read_bytes())
+    content[48:52] = b"\0\0\0\0"
+    for at in range(60, 120):
+        content[at] ^= 255
+    path.write_bytes(content)
+    begun = time.monotonic()
+    with pytest.raises(InvalidFile, match="cannot be read as an HDF5 file"):
+        HDF5Array(path, "x")[:]
+    assert time.monotonic() - begun < 20

@@ -191,3 +191,16 @@ def test_without_the_codec_the_error_has_the_command_that_installs_it(tmp_path):
     )
     assert "'imagecodecs' is needed to read" in done.stdout
     assert "pip install 'databroker-like[files]'" in done.stdout
+
+
+def test_a_page_that_says_more_pieces_than_there_are_is_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(np.zeros((64, 64), "u2"), rowsperstrip=8, compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tag = file.pages[0].tags["ImageLength"]
+        at = tag.valueoffset
+    with open(tmp_path / "a.tif", "r+b") as raw:
+        raw.seek(at)
+        raw.write((60_000).to_bytes(2, "little"))
+    with pytest.raises(InvalidFile, match="pieces"):
+        TIFFArray(tmp_path / "a.tif")[0, :3]

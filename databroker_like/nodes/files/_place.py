@@ -235,9 +235,8 @@ class Place:
             if text == str(error):
                 raise
             raise type(error)(text) from error
-        except (MemoryError, RecursionError):
-            raise
-        # Decoders of a dozen libraries raise what they like for what is damaged.
+        # Decoders of a dozen libraries raise what they like for what is damaged; one that asks for more memory than
+        # any machine has is told so by MemoryError.
         except Exception as error:
             _logger.info("%s cannot be read as %s", self.path, what, exc_info=error)
             reason = self.served.without_folders(str(error).strip() or type(error).__name__)

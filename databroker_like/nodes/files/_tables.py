@@ -45,12 +45,12 @@ class FileTable(TableNode):
         self._source = source
         with place.border(what):
             info = table.info
-        names = info.schema.names
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InvalidFile(f"{place.name!r} has two columns of the name {twice!r}; give them names of their own")
+            names = info.schema.names
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise InvalidFile(f"{place.name!r} has two columns of the name {twice!r}; give them names of their own")
+            self._structure = TableStructure.from_schema(info.schema, len(info.rows))
         self._rows = info.rows
-        self._structure = TableStructure.from_schema(info.schema, len(info.rows))
 
     @property
     def metadata(self) -> Mapping[str, Any]:
