@@ -216,6 +216,20 @@ class RunCollection(ABC):
         """
         return None
 
+    def stream_counts(self, uids: Sequence[str]) -> Mapping[str, int]:
+        """How many streams some runs have, for those of which it is known without reading each.
+
+        Parameters
+        ----------
+        uids : sequence of str
+
+        Returns
+        -------
+        mapping of str to int
+            As the streams were recorded; a run that is not in it is asked itself. A database answers for all at once.
+        """
+        return {}
+
     def revisions(self, uid: str) -> list[Revision]:
         """Each time the metadata of a run was amended, first to last; a storage that keeps none overrides nothing."""
         return []

@@ -58,6 +58,22 @@ class RunNode(_Few):
         self._header = header
         self._version = version
         self._finished: Mapping[str, Node] | None = None
+        self._expected: int | None = None
+
+    def expect(self, streams: int) -> None:
+        """Say how many streams the run has, when it has ended, so that it need not be read to be counted.
+
+        Parameters
+        ----------
+        streams : int
+        """
+        if self._header.stop is not None:
+            self._expected = streams
+
+    def count(self) -> int:
+        if self._finished is None and self._expected is not None:
+            return self._expected
+        return super().count()
 
     @property
     def metadata(self) -> Mapping[str, Any]:

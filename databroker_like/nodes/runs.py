@@ -12,6 +12,7 @@ from databroker_like.core._document import same
 from databroker_like.core._filler import filler_getter
 from databroker_like.core._header import Header
 from databroker_like.core._lookup import both
+from databroker_like.core._transforms import parse_transforms
 from databroker_like.nodes._asking import as_sorting
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Query, Sorting
 from databroker_like.nodes._run import RunNode, StreamNode
@@ -28,6 +29,8 @@ Doc = Mapping[str, Any]
 #: How many runs are kept that were asked for, each with what describes it.
 _KEPT = 256
 _RUN = "BlueskyRun"
+#: What stands for a transform of descriptors where there is none.
+_AS_IT_IS = parse_transforms(None)["descriptor"]
 #: By what a collection orders its runs itself.
 _BY_TIME = ("", "start.time")
 
@@ -98,6 +101,17 @@ class RunsNode(ContainerNode):
         heads = collection.heads_sorted(by, self._query, **asked) if by else collection.heads(self._query, **asked)
         for uid, start, stop in heads:
             yield uid, self._run(uid, start, collection.version(uid), stop)
+
+    def page(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[str, RunNode]]]:
+        count = self.count()
+        found = list(self.items(offset, limit)) if limit and offset < count else []
+        if found and self._catalog._transforms["descriptor"] is _AS_IT_IS:
+            # All at once: each by itself would read its descriptors, to tell how many streams it has.
+            counts = self._catalog.collection.stream_counts([uid for uid, _ in found])
+            for uid, run in found:
+                if uid in counts:
+                    run.expect(counts[uid])
+        return count, found
 
     def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
         collection = self._catalog.collection

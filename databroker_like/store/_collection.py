@@ -34,6 +34,7 @@ _Row = TypeVar("_Row")
 #: How many are read before the first is handed out.
 _UIDS_AHEAD = 10_000
 _HEADS_AHEAD = 1_000
+_UIDS_AT_ONCE = 500
 
 
 class StoreCollection(RunCollection):
@@ -145,6 +146,27 @@ class StoreCollection(RunCollection):
             return seen[1]
         run = tables.run
         return tuple(self._known(uid, run.c.id, run.c.revision))
+
+    def stream_counts(self, uids: Sequence[str]) -> Mapping[str, int]:
+        from sqlalchemy import func, select
+
+        run, descriptor = tables.run, tables.descriptor
+        if not uids or not self.store.check_version():
+            return {}
+        # What was amended may have streams of other names, and one without a name may be that of another, too.
+        asked = (
+            select(run.c.uid, func.count(func.distinct(descriptor.c.stream)))
+            .join(descriptor, descriptor.c.run_id == run.c.id, isouter=True)
+            .where(run.c.revision == 0)
+            .group_by(run.c.uid)
+            .having(func.coalesce(func.min(descriptor.c.stream), "none") != "")
+        )
+        found: dict[str, int] = {}
+        with self.store.database.read() as connection:
+            for at in range(0, len(uids), _UIDS_AT_ONCE):
+                some = asked.where(run.c.uid.in_(uids[at : at + _UIDS_AT_ONCE]))
+                found.update((uid, int(count)) for uid, count in connection.execute(some))
+        return found
 
     def source(self, uid: str, get_filler: Any) -> RunSource:
         return StoredRun(self.store, uid).source(get_filler)

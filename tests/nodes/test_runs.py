@@ -280,3 +280,56 @@ def test_a_page_does_not_ask_for_all_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert node.search(queries.Eq("start.plan_name", "nothing")).count() == 0
     assert node.get("run-4") is not None
     catalog.close()
+
+
+def test_a_page_of_runs_tells_how_many_streams_each_has(catalog: Any) -> None:
+    start, descriptor, *rest = samples.scalars(2, uid="two", time=2000.0)
+    baseline = ("descriptor", {**descriptor[1], "uid": "d-baseline", "name": "baseline"})
+    _insert(catalog, [start, descriptor, baseline, *rest])
+    stop = {"uid": "s", "run_start": "none", "time": 2002.0, "exit_status": "fail"}
+    _insert(catalog, [("start", {"uid": "none", "time": 2001.0}), ("stop", stop)])
+    node = RunsNode(catalog)
+    count, page = node.page(10, 10)
+    assert count == 14
+    counted = {uid: run.count() for uid, run in page}
+    assert counted == {uid: len(list(run.keys())) for uid, run in page}
+    assert counted == {"run-10": 1, "run-11": 1, "two": 2, "none": 0}
+    assert RunsNode(catalog).page(14, 5) == (14, [])
+
+
+def test_the_streams_of_a_run_that_goes_on_are_counted_as_they_come(tmp_path: Path) -> None:
+    catalog = _catalog("embedded", tmp_path)
+    start, descriptor, *_ = samples.scalars(2, uid="run", time=1.0)
+    _insert(catalog, [start])
+    ((_, run),) = RunsNode(catalog).page(0, 1)[1]
+    assert run.count() == 0
+    _insert(catalog, [descriptor])
+    assert run.count() == 1
+    catalog.close()
+
+
+def test_only_what_was_recorded_is_counted_without_a_look_at_each_run(tmp_path: Path) -> None:
+    catalog = _catalog("embedded", tmp_path)
+    assert catalog.collection.stream_counts(["nope"]) == {}
+    for number in range(3):
+        _insert(catalog, samples.scalars(2, uid=f"run-{number}", time=1000.0 + number))
+    start, (_, descriptor), *rest = samples.scalars(1, uid="old", time=5.0)
+    nameless = {key: value for key, value in descriptor.items() if key != "name"}
+    _insert(catalog, [start, ("descriptor", nameless), *rest])
+    with pytest.warns(UserWarning, match="no 'name'"):
+        assert RunsNode(catalog).get("old").count() == 1
+    catalog["run-1"].amend({"start": {"sample": "gold"}}, reason="it was")
+    assert catalog.collection.stream_counts(["run-0", "run-1", "run-2", "old", "nope"]) == {"run-0": 1, "run-2": 1}
+    assert [run.count() for _, run in RunsNode(catalog).page(1, 5)[1]] == [1, 1, 1]
+    catalog.close()
+
+
+def test_streams_that_a_transform_names_are_asked_for(tmp_path: Path) -> None:
+    def renamed(doc: Any) -> Any:
+        return {**doc, "name": "same"}
+
+    _insert(_catalog("embedded", tmp_path), samples.scalars(2, uid="run", time=1.0))
+    catalog = BlueskyEmbeddedCatalog(str(tmp_path / "store"), transforms={"descriptor": renamed})
+    ((_, run),) = RunsNode(catalog).page(0, 5)[1]
+    assert (run.count(), list(run.keys())) == (1, ["same"])
+    catalog.close()
