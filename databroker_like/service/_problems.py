@@ -5,7 +5,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from databroker_like.errors import DatabrokerError, NotAuthenticated, ServiceFailed, Unreachable
+from databroker_like.errors import (
+    DatabrokerError,
+    InvalidFile,
+    MissingFile,
+    NoSuchHandler,
+    NotAuthenticated,
+    NotWritable,
+    PluginFailed,
+    ServiceFailed,
+    Unreachable,
+)
+from databroker_like.utils._shown_text import without_paths
 
 __all__ = ["Problem", "problem_of"]
 
@@ -15,6 +26,8 @@ _logger = logging.getLogger("databroker_like.service")
 _LASTING = 422
 #: Characters of a sentence.
 _LONGEST = 2000
+#: Errors that speak of files.
+_OF_FILES = (InvalidFile, MissingFile, NoSuchHandler, NotWritable, PluginFailed)
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,7 @@ def problem_of(error: Exception) -> Problem:
         An error of ours has its own status, and its message is meant to be read. Those that stand for a failure that
         stays (a handler that raises, a package that is not installed) are 422, for clients of the Tiled protocol try
         for 45 seconds whatever is answered with 500 or more. Any other error is 500; it goes to the log, and its text
-        to nobody else.
+        to nobody else. Where files lie on the machine of the service is told to nobody either.
 
     Examples
     --------
@@ -71,5 +84,7 @@ def problem_of(error: Exception) -> Problem:
         _logger.warning("%s: %s", type(error).__name__, error)
         status = _LASTING
     detail = str(error)
+    if isinstance(error, _OF_FILES):
+        detail = without_paths(detail)
     # What came in with the request may be as long as a URL, and need not come back.
     return Problem(status, detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}...", headers)

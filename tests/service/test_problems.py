@@ -49,3 +49,11 @@ def test_a_caller_is_told_how_to_say_who_it_is_and_when_to_come_again():
 def test_a_sentence_is_no_longer_than_anybody_reads():
     detail = problem_of(errors.InvalidRequest("x" * 30_000)).detail
     assert (len(detail), detail[-4:]) == (2003, "x...")
+
+
+@pytest.mark.parametrize(
+    "cls", [errors.MissingFile, errors.InvalidFile, errors.HandlerFailed, errors.NoSuchHandler, errors.NotWritable]
+)
+def test_where_files_lie_is_told_to_nobody(cls):
+    problem = problem_of(cls("there is no file '/data/secret/run.h5'; its root '/data' was not changed"))
+    assert problem.detail == "there is no file 'run.h5'; its root 'data' was not changed"
