@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -112,8 +112,10 @@ def slices_of(box: Box) -> tuple[slice, ...]:
     return tuple(slice(p.start, p[-1] + 1 if p else p.start, None if p.step == 1 else p.step) for p in box)
 
 
-def pieces(box: Box, chunks: Sequence[Sequence[int]], itemsize: int, most_bytes: int) -> Iterator[tuple[slice, ...]]:
-    """A box cut into pieces that are not too large, where the array is cut as well if it can be.
+def pieces(
+    box: Box, chunks: Sequence[Sequence[int]], itemsize: int, wanted_bytes: int, most_bytes: int
+) -> Iterator[tuple[slice, ...]]:
+    """A box cut into pieces that are not too large, where the array is cut as well.
 
     Parameters
     ----------
@@ -122,8 +124,10 @@ def pieces(box: Box, chunks: Sequence[Sequence[int]], itemsize: int, most_bytes:
         The lengths of the array's own pieces along each axis.
     itemsize : int
         The bytes of an element.
+    wanted_bytes : int
+        Of a piece. One that lies in one of the array's own is larger, because a server reads all of that for any part.
     most_bytes : int
-        Of a piece.
+        Of any piece.
 
     Returns
     -------
@@ -132,26 +136,39 @@ def pieces(box: Box, chunks: Sequence[Sequence[int]], itemsize: int, most_bytes:
 
     Examples
     --------
-    >>> list(pieces((range(6), range(2)), ((2, 2, 2), (2,)), 1, 8))
+    >>> list(pieces((range(6), range(2)), ((2, 2, 2), (2,)), 1, 8, 100))
     [(slice(0, 4, None), slice(0, 2, None)), (slice(4, 6, None), slice(0, 2, None))]
+    >>> list(pieces((range(6),), ((6,),), 1, 2, 4))
+    [(slice(0, 3, None),), (slice(3, 6, None),)]
     """
+    edges = [_edges(positions, cuts) for positions, cuts in zip(box, chunks, strict=True)]
     waiting = [tuple(slice(0, len(positions)) for positions in box)]
     while waiting:
         piece = waiting.pop()
-        lengths = [s.stop - s.start for s in piece]
-        axis = next((axis for axis, length in enumerate(lengths) if length > 1), None)
-        if axis is None or math.prod(lengths) * itemsize <= most_bytes:
+        size = math.prod(s.stop - s.start for s in piece) * itemsize
+        axis, cut = _cut(piece, edges) if size > wanted_bytes else (None, 0)
+        if axis is None and size > most_bytes:
+            # It lies in one piece of the array's own, which is too large as well.
+            axis = next((axis for axis, s in enumerate(piece) if s.stop - s.start > 1), None)
+            cut = 0 if axis is None else (piece[axis].start + piece[axis].stop + 1) // 2
+        if axis is None:
             yield piece
             continue
-        cut = _cut(box[axis], piece[axis], chunks[axis])
         # The first half is looked at first, so that the pieces come in order.
         for half in (slice(cut, piece[axis].stop), slice(piece[axis].start, cut)):
             waiting.append((*piece[:axis], half, *piece[axis + 1 :]))
 
 
-def _cut(positions: range, taken: slice, chunks: Sequence[int]) -> int:
-    """Where to cut: at the edge of a chunk that lies nearest to the middle, or else in the middle."""
-    middle = (taken.start + taken.stop + 1) // 2
-    edges = {bisect_left(positions, edge) for edge in accumulate(chunks)}
-    inside = [edge for edge in edges if taken.start < edge < taken.stop]
-    return min(inside, key=lambda edge: (abs(edge - middle), -edge), default=middle)
+def _edges(positions: range, cuts: Sequence[int]) -> list[int]:
+    """Where the array's own pieces end, among the positions."""
+    return sorted({bisect_left(positions, edge) for edge in accumulate(cuts)})
+
+
+def _cut(piece: tuple[slice, ...], edges: Sequence[Sequence[int]]) -> tuple[int | None, int]:
+    """The first axis along which the array is cut inside of a piece, and where that is nearest to the middle."""
+    for axis, (taken, there) in enumerate(zip(piece, edges, strict=True)):
+        inside = there[bisect_right(there, taken.start) : bisect_left(there, taken.stop)]
+        if inside:
+            middle = (taken.start + taken.stop + 1) // 2
+            return axis, min(inside, key=lambda edge: (abs(edge - middle), -edge))
+    return None, 0

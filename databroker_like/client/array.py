@@ -28,6 +28,8 @@ __all__ = ["ArrayClient", "DaskArrayClient"]
 #: What is larger is read in pieces, side by side; servers refuse what is larger still.
 _WHOLE_BYTES = 100 << 20
 _PIECE_BYTES = 32 << 20
+#: Pieces are large: more of them at once keep a server that computes them from answering any in time.
+_AT_ONCE = 4
 #: What is smaller shows no progress.
 _QUIET_BYTES = 1 << 20
 _OCTETS = "application/octet-stream"
@@ -152,8 +154,8 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
         whole = self._room(tuple(map(len, part.box)), dtype)
         if not whole.nbytes:
             return part.finished(whole)
-        most = _WHOLE_BYTES if whole.nbytes <= _WHOLE_BYTES else _PIECE_BYTES
-        found = list(pieces(part.box, self.chunks, dtype.itemsize, most))
+        wanted = _WHOLE_BYTES if whole.nbytes <= _WHOLE_BYTES else _PIECE_BYTES
+        found = list(pieces(part.box, self.chunks, dtype.itemsize, wanted, _WHOLE_BYTES))
         full = self._link("full")
 
         def fetch(piece: tuple[slice, ...]) -> None:
@@ -171,7 +173,7 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
 
         # What is small is there before anybody could look.
         with progress(self.context, whole.nbytes if whole.nbytes > _QUIET_BYTES else 0, "reading") as advance:
-            side_by_side(self.context, fetch, found)
+            side_by_side(self.context, fetch, found, at_once=_AT_ONCE)
         return part.finished(whole)
 
     def _room(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

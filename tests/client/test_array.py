@@ -25,17 +25,27 @@ one = st.integers(-5, 4) | st.builds(
 )
 
 
-@given(st.lists(one, max_size=2).map(tuple), st.integers(1, 40))
-def test_parts_in_pieces_are_what_numpy_gives(index: tuple[Any, ...], most: int) -> None:
+@given(st.lists(one, max_size=2).map(tuple), st.integers(1, 40), st.integers(1, 40))
+def test_parts_in_pieces_are_what_numpy_gives(index: tuple[Any, ...], wanted: int, most: int) -> None:
     whole = np.arange(35).reshape(5, 7)
+    chunks = ((3, 2), (3, 4))
+    blocks = np.add.outer(np.repeat([0, 2], chunks[0]), np.repeat([0, 1], chunks[1]))
     part = part_of(index, whole.shape)
     found = np.full(tuple(map(len, part.box)), -1)
-    for piece in pieces(part.box, ((2, 2, 1), (3, 4)), 1, most):
+    for piece in pieces(part.box, chunks, 1, wanted, most):
         box = tuple(positions[within] for positions, within in zip(part.box, piece, strict=True))
         got = whole[slices_of(box)]
         assert got.size <= most or got.size == 1
+        # No piece is cut where the array is not, unless it is larger than any may be.
+        assert got.size <= wanted or len(set(blocks[slices_of(box)].ravel())) == 1
         found[piece] = got
     np.testing.assert_array_equal(part.finished(found), whole[index])
+
+
+@pytest.mark.parametrize("most", [12, 40])
+def test_pieces_lie_in_whole_blocks(most: int) -> None:
+    found = list(pieces((range(6), range(4)), ((3, 3), (2, 2)), 1, 6, most))
+    assert found == [(slice(r, r + 3), slice(c, c + 2)) for r in (0, 3) for c in (0, 2)]
 
 
 @pytest.mark.parametrize("name", ["image", "moments", "point", "empty", "rows"])

@@ -247,3 +247,15 @@ def test_a_page_that_leads_to_itself_is_told(opened: Any, server: Any, monkeypat
 
 def test_keys_are_offered_to_choose_from(opened: Any, server: Any) -> None:
     assert opened()._ipython_key_completions_() == list(server.nodes)
+
+
+def test_a_container_that_is_said_to_be_empty_is_looked_into(
+    opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = server.search
+    monkeypatch.setattr(server, "search", lambda query: {**real(query), "meta": {"count": 0}})
+    container = opened()
+    assert len(container) == len(server.nodes)
+    assert container.keys()[1:-1] == list(server.nodes)[1:-1]
+    server.nodes.clear()
+    assert len(opened()) == 0
