@@ -144,6 +144,10 @@ async def sent(request: Request, reply: Reply, settings: Settings, itemsize: int
     content = reply.content
     headers["Content-Type"] = reply.media_type
     media_type = reply.media_type.partition(";")[0]
+    # What people recorded is shown by a browser as what it is said to be, and never run in the name of the service.
+    headers["X-Content-Type-Options"] = "nosniff"
+    if media_type == "text/html":
+        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     # Of what has a length already, parts may be asked for.
     if settings.compression != "never" and encodings(media_type) and "Content-Length" not in headers:
         headers["Vary"] = f"{headers['Vary']}, Accept-Encoding" if "Vary" in headers else "Accept-Encoding"

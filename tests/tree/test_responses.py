@@ -172,3 +172,10 @@ def test_what_is_sent_in_pieces_is_sent_in_fewer_bytes_too():
         content = pa.CompressedInputStream(pa.BufferReader(content), "zstd").read()
     assert content == plain.content
     assert pa.ipc.open_file(content).read_all() == table
+
+
+def test_what_people_recorded_is_not_run_by_a_browser(client):
+    reply = client.get(FULL, params={"format": "text/html"})
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert client.get(FULL).headers["x-content-type-options"] == "nosniff"
