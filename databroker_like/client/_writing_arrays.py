@@ -37,7 +37,7 @@ def put_array(context: Context, item: Mapping[str, Any], structure: ArrayStructu
     persist : bool
         Whether they are kept, and not only sent to those who listen.
     """
-    if is_dask_array(array) and any(len(lengths) > 1 for lengths in structure.chunks):
+    if is_dask_array(array) and structure.nbytes and any(len(lengths) > 1 for lengths in structure.chunks):
         _put_lazily(_Blocks(context, item, structure, persist), array)
     elif structure.nbytes <= _AT_ONCE or all(len(lengths) == 1 for lengths in structure.chunks):
         whole = array.compute() if is_dask_array(array) else array

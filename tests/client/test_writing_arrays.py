@@ -95,6 +95,11 @@ def test_a_dask_array_is_written_block_by_block(writable: Any, recording: Record
     assert made.chunks == ((2, 2), (2, 1))
 
 
+def test_a_dask_array_without_elements_is_written_whole(writable: Any, recording: RecordingServer) -> None:
+    writable.write_array(da.zeros((0, 6), chunks=(1, 3)), key="a")
+    assert [(asked.path, asked.body) for asked in recording.changes[1:]] == [("/array/full/a", b"")]
+
+
 def test_a_lazy_data_array_of_xarray_stays_lazy(writable: Any, recording: RecordingServer) -> None:
     writable.write_array(xr.DataArray(da.from_array(GRID, chunks=(2, 3)), dims=["y", "x"]), key="a")
     assert [asked.path for asked in recording.changes[1:]] == ["/array/block/a"] * 2

@@ -316,6 +316,7 @@ def recorded_run() -> Any:
     return catalog
 
 
+@pytest.mark.timeout(300)
 def test_a_tree_is_copied_from_here_to_tiled_and_on(place: Any) -> None:
     dataset = xr.Dataset({"v": (("y", "x"), GRID)}, {"x": [1, 2, 3]}, {"title": "d"})
     tree = MapNode(
