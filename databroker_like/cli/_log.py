@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 from urllib.parse import unquote_plus
 
 __all__ = ["AccessFormatter", "log_settings", "without_key"]
+
+#: The names of parameters that are told to nobody.
+_SECRET = re.compile("api.?key|token|secret|password", re.IGNORECASE)
 
 
 def without_key(path: str) -> str:
@@ -30,7 +34,7 @@ def without_key(path: str) -> str:
         return path
     # However it is written: '%61pi_key' is the same parameter.
     parts = (part.partition("=") for part in query.split("&"))
-    shown = [f"{name}=..." if "key" in unquote_plus(name).lower() else name + eq + value for name, eq, value in parts]
+    shown = [f"{name}=..." if _SECRET.search(unquote_plus(name)) else name + eq + value for name, eq, value in parts]
     return before + mark + "&".join(shown)
 
 

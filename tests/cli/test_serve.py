@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import databroker_like
+from databroker_like.cli import main
 from databroker_like.cli._app import app
 from databroker_like.cli._log import without_key
 from databroker_like.cli._serve import _told
@@ -170,7 +172,8 @@ def test_the_address_has_the_key_on_a_terminal_alone() -> None:
 def test_every_way_to_write_a_key_into_a_path_is_kept_out_of_the_log() -> None:
     for written in ("api_key", "%61pi_key", "api%5Fkey", "API_KEY"):
         assert "secret" not in without_key(f"/a?x=1&{written}=secret&y=2")
-    assert without_key("/a?x=1&y=2") == "/a?x=1&y=2"
+    for other in ("x=1&y=2", "filter[eq][condition][key]=color", "", "x"):
+        assert without_key(f"/a?{other}") == f"/a?{other}"
     assert without_key("/a") == "/a"
 
 
@@ -188,3 +191,8 @@ def test_an_address_of_the_newer_kind_is_listened_at() -> None:
 def test_there_are_only_so_many_log_levels() -> None:
     with listen("127.0.0.1", 0) as listening, pytest.raises(Invalid, match="log level 'loud'"):
         run(build_app(MapNode({}), public=True), listening, log_level="loud", ready=lambda: None)
+
+
+def test_the_command_is_installed_under_its_name() -> None:
+    (found,) = metadata.entry_points(group="console_scripts", name="databroker-like")
+    assert found.load() is main
