@@ -16,7 +16,7 @@ from databroker_like.client._remote_run import RemoteRun
 from databroker_like.client._remote_server import Server
 from databroker_like.core._collection import Head, RunCollection
 from databroker_like.core._source import RunSource
-from databroker_like.errors import Invalid, NoSuchRun, NotFound, ServiceFailed, listed
+from databroker_like.errors import Invalid, NoSuchRun, NotFound, NotOffered, ServiceFailed, listed
 from databroker_like.queries import Everything, Node
 
 __all__ = ["RemoteRuns"]
@@ -227,6 +227,34 @@ class RemoteRuns(RunCollection):
     def source(self, uid: str, get_filler: Any) -> RunSource:
         """The source of a run; nothing is asked yet."""
         return RunSource.of(RemoteRun(self._server, (*self._path, uid), self._known(uid)), get_filler)
+
+    def source_at(self, uid: str, get_filler: Any, revision: int) -> RunSource:
+        """The source of a run that was never amended: at revision 0, it is what it is.
+
+        Parameters
+        ----------
+        uid : str
+        get_filler : callable
+        revision : int
+
+        Returns
+        -------
+        RunSource
+
+        Raises
+        ------
+        NotOffered
+            When the run was amended: a server sends the documents that hold now.
+        OutOfRange
+            When there is no such revision.
+        """
+        url = self._server.url("revisions", (*self._path, uid))
+        if self._get(url, [("page[limit]", 1)])["data"]:
+            raise NotOffered(
+                f"run {uid} was amended, and {self._server.api_uri} sends its documents as they are now; what it was "
+                "before is read where the run is kept"
+            )
+        return super().source_at(uid, get_filler, revision)
 
     def _known(self, uid: str) -> Item | None:
         """What a run was just found to be."""

@@ -12,7 +12,7 @@ from databroker_like.core._intake import CatalogBase
 from databroker_like.core._run import BlueskyRun
 from databroker_like.core._source import RunSource
 from databroker_like.core._stream import BlueskyEventStream
-from databroker_like.errors import Invalid
+from databroker_like.errors import Invalid, NotOffered
 
 __all__ = ["RemoteBlueskyEventStream", "RemoteBlueskyRun"]
 
@@ -103,6 +103,28 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         if name == "get_file_list":
             raise AttributeError(f"{type(self).__name__} has no 'get_file_list': its files are on the server")
         return super().__getattr__(name)
+
+    def at_revision(self, revision: int) -> BlueskyRun:
+        """The run as it was after so many amendments, as far as that is known here.
+
+        Parameters
+        ----------
+        revision : int
+
+        Returns
+        -------
+        BlueskyRun
+
+        Raises
+        ------
+        NotOffered
+            When the run was amended, or it is opened by its address alone, which does not tell.
+        """
+        if self._header.corrections is None:
+            raise NotOffered(
+                "whether this run was amended is asked of its catalog: BlueskyRemoteCatalog(url)[uid].at_revision(...)"
+            )
+        return super().at_revision(revision)
 
     def _make_stream(self, name: str) -> BlueskyEventStream:
         url = f"{self.url.partition('?')[0].rstrip('/')}/{quote(name, safe='')}" if self.url else ""

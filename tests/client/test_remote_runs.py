@@ -16,7 +16,7 @@ from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyEventStream, RemoteBlueskyRun
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
-from databroker_like.errors import MissingFile, NoSuchRun
+from databroker_like.errors import MissingFile, NoSuchRun, NotOffered, OutOfRange
 from databroker_like.testing import _runs as samples
 from tests.client.remote_runs import assert_same, counting, live, read_quietly, served
 
@@ -173,15 +173,18 @@ def test_a_run_that_is_amended_or_deleted_is_not_what_it_was(here: Any) -> None:
     uid = _insert(here, samples.scalars(1, uid="one"))
     with served(here) as there:
         assert "sample" not in there[uid].metadata["start"]
+        assert there[uid].at_revision(0).metadata["start"] == here[uid].metadata["start"]
+        with pytest.raises(OutOfRange):
+            there[uid].at_revision(1)
         here.amend(uid, {"start": {"sample": "gold"}}, reason="it was forgotten")
-        assert _later(lambda: there[uid].metadata["start"].get("sample")) == "gold"
+        assert there[uid].metadata["start"]["sample"] == "gold"
+        with pytest.raises(NotOffered, match="amended"):
+            there[uid].at_revision(0)
+        with pytest.raises(NotOffered, match="catalog"):
+            RemoteBlueskyRun(source=there[uid].source).at_revision(0)
         here.delete(uid)
         with pytest.raises(NoSuchRun):
             there[uid]
-
-
-def _later(ask: Any) -> Any:
-    return ask()
 
 
 def test_transforms_are_applied_where_they_were_given(here: Any) -> None:
