@@ -62,6 +62,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "s3fs": "s3",
         "distributed": "distributed",
         "httpx": "client",
+        "zstandard": "client",
         "websockets": "client",
         "httptools": "service",
         "jmespath": "service",

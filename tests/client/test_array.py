@@ -185,3 +185,16 @@ def test_what_has_no_room_in_memory_is_told(opened: Any, server: Any) -> None:
     with pytest.raises(errors.TooLarge, match="read a part"):
         client.read()
     assert server.asked == []
+
+
+def test_arrays_are_not_asked_for_in_gzip(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = opened("image")
+    real, sent = client.context.session.receive, []
+
+    def receive(*rest: Any, headers: Any = None, **more: Any) -> Any:
+        sent.append(headers)
+        return real(*rest, headers=headers, **more)
+
+    monkeypatch.setattr(client.context.session, "receive", receive)
+    client.read()
+    assert [headers["Accept-Encoding"] for headers in sent] == ["zstd"]
