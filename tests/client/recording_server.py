@@ -25,6 +25,7 @@ class Asked:
     query: dict[str, str]
     kind: str
     body: bytes
+    status: int = 0
 
     @property
     def json(self) -> Any:
@@ -50,9 +51,10 @@ class RecordingServer:
     is done and whose answer never comes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, api: str = API) -> None:
+        self.api = api
         self.asked: list[Asked] = []
-        self.nodes: dict[str, dict[str, Any]] = {"": _node([], {"id": "", "structure_family": "container"})}
+        self.nodes: dict[str, dict[str, Any]] = {"": _node(api, [], {"id": "", "structure_family": "container"})}
         self.instead: list[int | str] = []
         self.structure: dict[str, Any] | None = None
         #: Paths of routes that are refused.
@@ -67,7 +69,11 @@ class RecordingServer:
         found: list[Asked] = []
         for asked in self.changes:
             route, _, at = asked.path.strip("/").partition("/")
-            if asked.method == "POST" and "/".join(filter(None, [at, asked.json["id"]])) == path:
+            if (
+                asked.method == "POST"
+                and asked.status == 200
+                and "/".join(filter(None, [at, asked.json["id"]])) == path
+            ):
                 found = []
             elif at.partition("/")[2] == path and route != "metadata":
                 found.append(asked)
@@ -77,7 +83,10 @@ class RecordingServer:
         if scope["type"] != "http":
             return
         query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
-        body = (await receive())["body"]
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
         kind = dict(scope["headers"]).get(b"content-type", b"").decode()
         # A slash in a key is told from one between keys.
         raw = scope["raw_path"].decode().replace("%2F", "%252F")
@@ -85,6 +94,7 @@ class RecordingServer:
         asked = Asked(scope["method"], path, query, kind, body)
         self.asked.append(asked)
         status, answer = self.answer(asked)
+        asked.status = status
         head = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": orjson.dumps(answer)})
@@ -119,7 +129,7 @@ class RecordingServer:
             at = "/".join(filter(None, [path, body["id"]]))
             if at in self.nodes:
                 return 409, {"detail": f"/{at}"}
-            self.nodes[at] = _node([part for part in path.split("/") if part], body)
+            self.nodes[at] = _node(self.api, [part for part in path.split("/") if part], body)
             return 200, {"id": body["id"], "links": self.nodes[at]["links"], "data_sources": body["data_sources"]}
         if route == "metadata" and path not in self.nodes:
             return 404, {"detail": f"No such entry: {path}"}
@@ -135,17 +145,17 @@ class RecordingServer:
         return 200, None
 
 
-def _node(above: list[str], body: dict[str, Any]) -> dict[str, Any]:
+def _node(api: str, above: list[str], body: dict[str, Any]) -> dict[str, Any]:
     path, family = "/".join([*above, body["id"]]), body["structure_family"]
     sources = body.get("data_sources") or []
-    links = {"self": f"{API}/metadata/{path}"}
+    links = {"self": f"{api}/metadata/{path}"}
     if family == "container":
-        links |= {"search": f"{API}/search/{path}", "full": f"{API}/container/full/{path}"}
+        links |= {"search": f"{api}/search/{path}", "full": f"{api}/container/full/{path}"}
     else:
         route = _ROUTES[family]
-        links["full"] = f"{API}/{route}/full/{path}"
-        links["block"] = f"{API}/{route}/block/{path}?block={{0}}"
-        links["partition"] = f"{API}/{route}/partition/{path}?partition={{index}}"
+        links["full"] = f"{api}/{route}/full/{path}"
+        links["block"] = f"{api}/{route}/block/{path}?block={{0}}"
+        links["partition"] = f"{api}/{route}/partition/{path}?partition={{index}}"
     structure = {"contents": None, "count": 0} if family == "container" else sources[0]["structure"]
     return {
         "id": body["id"],
