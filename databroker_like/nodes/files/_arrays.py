@@ -21,7 +21,7 @@ __all__ = ["FileArray", "aligned_chunks"]
 #: A block has no more bytes, unless one piece of the file has.
 _BLOCK_BYTES = 16 << 20
 #: A few bytes in a file can say a shape that nobody could list the blocks of.
-_MOST_PIECES = 1_000_000
+_MOST_PIECES = 100_000
 
 
 class FileArray(ArrayNode):
@@ -36,10 +36,13 @@ class FileArray(ArrayNode):
         What it is, with an article.
     version : callable
         Gives what becomes another when a file is changed.
-    source : DataSource
+    source : DataSource, or callable
+        One that is not made before somebody asks for it.
     metadata : mapping
     dims : sequence of str, optional
         The names of the axes.
+    most_rows : int, optional
+        So many rows are a block at the most, however small they are.
     """
 
     def __init__(
@@ -49,9 +52,10 @@ class FileArray(ArrayNode):
         what: str,
         *,
         version: Callable[[], Any],
-        source: DataSource,
+        source: DataSource | Callable[[], DataSource],
         metadata: Mapping[str, Any],
         dims: Sequence[str] | None = None,
+        most_rows: int | None = None,
     ) -> None:
         self._array = array
         self._place = place
@@ -63,6 +67,8 @@ class FileArray(ArrayNode):
             info = array.info
             data_type = data_type_of(info.dtype)
         chunks = aligned_chunks(info.shape, info.chunks, data_type.itemsize)
+        if most_rows is not None and chunks[0][0] > most_rows:
+            chunks = (_cut(info.shape[0], most_rows), *chunks[1:])
         self._structure = ArrayStructure(data_type, chunks, info.shape, None if dims is None else tuple(dims))
 
     @property
@@ -78,7 +84,7 @@ class FileArray(ArrayNode):
         return self._version()
 
     def data_source(self) -> DataSource:
-        return self._source
+        return self._source() if callable(self._source) else self._source
 
     def structure(self) -> ArrayStructure:
         return self._structure

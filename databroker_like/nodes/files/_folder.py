@@ -18,7 +18,7 @@ from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._formats import Entry, entries_of
 from databroker_like.nodes.files._hdf5 import hdf5_node
 from databroker_like.nodes.files._listed import ListedNode
-from databroker_like.nodes.files._pictures import PICTURES, numbered_node, picture_node
+from databroker_like.nodes.files._pictures import PICTURES, Places, numbered_node, picture_node
 from databroker_like.nodes.files._place import SETTLED_NANOSECONDS, Place, Served, Stamp, lasting
 from databroker_like.nodes.files._tables import FileTable, Workbook
 from databroker_like.nodes.files._zarr import looks_like_zarr, metadata_stamp, zarr_node
@@ -139,7 +139,7 @@ class FolderNode(ListedNode):
 
         def made() -> Node:
             try:
-                return _node_of(entry, [self._place.inside(name) for name in entry.names], stamp)
+                return _node_of(entry, Places(self._place, entry.names), stamp)
             except DatabrokerError as error:
                 return BrokenNode(str(error), version=lasting(stamp))
 

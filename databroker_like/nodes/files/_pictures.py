@@ -19,7 +19,7 @@ from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
 from databroker_like.nodes.files._place import Place, Stamp, lasting, once
 
-__all__ = ["PICTURES", "numbered_node", "picture_node"]
+__all__ = ["PICTURES", "Places", "numbered_node", "picture_node"]
 
 
 class ServedJPEG(JPEGArray):
@@ -87,6 +87,28 @@ class OnlyPage(Sliced):
         if pages != 1:
             raise InvalidFile(f"{self._where()} has {pages} pages, the first file of its sequence has one")
         return super()._describe(handle)
+
+
+class Places(Sequence[Place]):
+    """The places of some names in a folder, each made when it is asked for.
+
+    Parameters
+    ----------
+    folder : Place
+    names : tuple of str
+    """
+
+    def __init__(self, folder: Place, names: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._names = names
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return Places(self._folder, self._names[at])
+        return self._folder.inside(self._names[at])
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class NumberedFiles(Sequence[LazyArray]):
@@ -165,10 +187,10 @@ def numbered_node(places: Sequence[Place], form: str) -> FileArray:
     with places[0].border(what):
         if form == "tiff" and reader(places[0].path).shape[0] == 1:
             make = _only_page
-    source = DataSource(
-        f"multipart/related;type={media_type}",
-        tuple(place.asset(parameter="data_uris", num=number) for number, place in enumerate(places)),
-    )
+
+    def source() -> DataSource:
+        assets = (place.asset(parameter="data_uris", num=number) for number, place in enumerate(places))
+        return DataSource(f"multipart/related;type={media_type}", tuple(assets))
 
     def version() -> Any:
         return lasting(tuple(place.quick_stamp() for place in places))

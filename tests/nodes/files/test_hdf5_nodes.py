@@ -170,7 +170,7 @@ def test_a_few_bytes_that_say_a_huge_shape_do_no_harm(tmp_path: Path) -> None:
         file.create_dataset("rows", (10**12,), h5py.vlen_dtype("i4"), chunks=(1,))
     node = array_in(tmp_path, "a", "numbers")
     assert node.structure().shape == (10**15, 3)
-    assert len(node.structure().chunks[0]) <= 1_000_000
+    assert len(node.structure().chunks[0]) <= 100_000
     assert node.read((-1,)).tolist() == [0, 0, 0]
     assert "too much" in problem_in(tmp_path, "a", "texts")
     assert "can be sent" in problem_in(tmp_path, "a", "rows")
