@@ -30,6 +30,8 @@ Doc = Mapping[str, Any]
 Pairs = list[tuple[str, Any]]
 
 _SEQUENCE = "application/vnd.databroker-like.documents"
+#: Descriptors in one request: URLs have an end.
+_AT_ONCE = 100
 _NO_HANDLER = "databroker_like.core._handler_errors:UndefinedAssetSpecification"
 #: For so long what was told of a run that goes on is taken to be what it is, by those who ask one thing after another.
 _FRESH = 1.0
@@ -83,6 +85,8 @@ class _Events:
     pages: Mapping[str, list[Doc]]
     columns: Mapping[str, Doc]
     size: int
+    #: Whether the run had ended before they were asked for, and these are all there will be.
+    are_all: bool
 
 
 class RunInParts:
@@ -217,18 +221,26 @@ class RunInParts:
 
     def _kept(self, stream: str) -> _Events | None:
         """The events of a stream that are all there will be."""
-        last = self._last
-        if last is None or last.stop is None or stream not in self._events:
+        found = self._events.get(stream)
+        if found is None or not found.are_all:
             return None
         self._events.move_to_end(stream)
-        return self._events[stream]
+        return found
 
     def _fetched(self, stream: str) -> _Events:
         with self._lock:
             # Whether the run has ended is known before its events are asked for.
             around = self.around()
             uids = [doc["uid"] for doc in around.descriptors if str(doc.get("name", "primary")) == stream]
-            pairs, size = self._ask("events", *(("descriptor", uid) for uid in uids), ("columns", "true"))
+            pairs: Pairs = []
+            size = 0
+            for at in range(0, max(1, len(uids)), _AT_ONCE):
+                some = [("descriptor", uid) for uid in uids[at : at + _AT_ONCE]]
+                # How the columns lie is told after all events, so that no row is missing in them.
+                last = at + _AT_ONCE >= len(uids)
+                found_here, bytes_here = self._ask("events", *some, ("columns", "true" if last else "false"))
+                pairs += found_here
+                size += bytes_here
             pages: dict[str, list[Doc]] = {uid: [] for uid in uids}
             columns: dict[str, Doc] = {}
             for name, doc in pairs:
@@ -236,7 +248,7 @@ class RunInParts:
                     pages[doc["descriptor"]].append(doc)
                 elif name == "column":
                     columns[doc["key"]] = doc
-            found = _Events(pages, columns, size)
+            found = _Events(pages, columns, size, around.stop is not None)
             self._events[stream] = found
             self._events.move_to_end(stream)
             while len(self._events) > 1 and sum(one.size for one in self._events.values()) > _KEPT_BYTES:
@@ -249,7 +261,10 @@ class RunInParts:
         """The external values of the events of a descriptor, which the server reads."""
         stream = self._stream_of(descriptor_uid)
         with self._lock:
-            events = self._events.get(stream) or self._fetched(stream)
+            # While the run goes on, those that were read a moment ago are those that a column is wanted for.
+            events = self._events.get(stream)
+            if events is None or (not events.are_all and self.around().stop is not None):
+                events = self._fetched(stream)
         told = events.columns.get(key)
         if told is None or descriptor_uid not in told["rows"]:
             return None
@@ -284,7 +299,7 @@ class RunInParts:
 
     def _all_datums(self) -> dict[str, list[Doc]]:
         around = self.around()
-        if self._datums is None or (around.stop is None and time.monotonic() - self._datums[0] > _FRESH):
+        if self._datums is None or time.monotonic() - self._datums[0] > (_FRESH if around.stop is None else 0):
             known: dict[str, list[Doc]] = {}
             if around.resources:
                 for name, doc in self._ask("datums")[0]:

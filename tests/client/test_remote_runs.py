@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from databroker_like.client import _remote_server
+from databroker_like.client import _remote_parts, _remote_server
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyEventStream, RemoteBlueskyRun
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
@@ -24,7 +24,7 @@ from tests.client.remote_runs import assert_same, counting, live, read_quietly, 
 def _insert(catalog: Any, documents: Any) -> str:
     for name, doc in documents:
         catalog.v1.insert(name, doc)
-    return documents[0][1]["uid"]
+    return str(documents[0][1].get("uid"))
 
 
 @pytest.fixture
@@ -160,13 +160,36 @@ def test_reading_again_sees_more(here: Any) -> None:
         assert (list(run), run.metadata["stop"]) == ([], None)
         _insert(here, documents[1:4])
         assert len(run["primary"].read()["time"]) == 2
-        _insert(here, documents[4:-1])
-        assert len(run["primary"].read()["time"]) == 4
+        _insert(here, documents[4:5])
+        assert len(run["primary"].read()["time"]) == 3
         assert [name for name, _ in run.documents(fill="no")][-1] == "event_page"
-        _insert(here, documents[-1:])
+        _insert(here, documents[5:])
         assert run.metadata["stop"]["exit_status"] == "success"
         assert run["primary"].read().identical(here["growing"]["primary"].read())
         assert there["growing"] is run
+
+
+def test_files_that_come_while_a_run_goes_on_are_read(here: Any, tmp_path: Path) -> None:
+    documents = samples.external(tmp_path, events=4, uid="growing")
+    first = next(at for at, (name, _) in enumerate(documents) if name == "event") + 1
+    with served(here) as there:
+        _insert(here, documents[:first])
+        run = there["growing"]
+        assert run["primary"].read()["image"].shape == (1, 4, 5)
+        assert len([name for name, _ in run.documents(fill="no") if name == "datum_page"]) == 1
+        _insert(here, documents[first:])
+        expected = here["growing"]
+        assert run["primary"].read().identical(expected["primary"].read())
+        found = [(name, dict(doc)) for name, doc in run.documents(fill="no")]
+        assert_same(found, [(name, dict(doc)) for name, doc in expected.documents(fill="no")])
+
+
+def test_a_stream_of_many_descriptors_is_read_in_some_requests(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = _insert(here, samples.several_streams(3, uid="many"))
+    monkeypatch.setattr(_remote_parts, "_AT_ONCE", 1)
+    with served(here) as there:
+        for name in here[uid]:
+            assert there[uid][name].read().identical(here[uid][name].read())
 
 
 def test_a_run_that_is_amended_or_deleted_is_not_what_it_was(here: Any) -> None:
