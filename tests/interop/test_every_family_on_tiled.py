@@ -12,7 +12,8 @@ from databroker_like.client import from_uri
 from tests.client.every_family import EveryFamily
 from tests.interop.tiled_server import ROOT, clean_environment, tiled_python, tiled_server
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
+# A server of tiled takes its time to begin and to be filled where others are at work.
+pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(500)]
 
 
 @pytest.fixture(scope="module")
