@@ -35,6 +35,9 @@ class ServedPNG(JPEGArray):
     formats = ("PNG",)
 
 
+#: So many files are opened for one block.
+_MOST_FILES = 256
+
 #: Format -> what reads a file, its media type, and what it is.
 PICTURES = MappingProxyType(
     {
@@ -195,7 +198,15 @@ def numbered_node(places: Sequence[Place], form: str) -> FileArray:
     def version() -> Any:
         return lasting(tuple(place.quick_stamp() for place in places))
 
-    return FileArray(Stacked(NumberedFiles(places, make)), places[0], what, version=version, source=source, metadata={})
+    return FileArray(
+        Stacked(NumberedFiles(places, make)),
+        places[0],
+        what,
+        version=version,
+        source=source,
+        metadata={},
+        most_rows=_MOST_FILES,
+    )
 
 
 def _only_page(path: str) -> LazyArray:

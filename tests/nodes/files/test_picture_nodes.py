@@ -144,6 +144,15 @@ def test_of_numbered_files_only_those_that_are_asked_for_are_opened(tmp_path: Pa
     assert str(tmp_path) not in str(caught.value)
 
 
+def test_a_block_of_small_numbered_files_opens_not_too_many(tmp_path: Path) -> None:
+    np.save(tmp_path / "i_0.npy", FRAME)
+    for number in range(1, 600):
+        os.link(tmp_path / "i_0.npy", tmp_path / f"i_{number}.npy")
+    node = array_in(tmp_path, "i_")
+    assert node.structure().chunks == ((256, 256, 88), (3,), (4,))
+    assert node.read_block((2, 0, 0)).shape == (88, 3, 4)
+
+
 def test_numbered_files_of_several_pages_have_an_axis_for_them(tmp_path: Path) -> None:
     for number in range(3):
         tifffile.imwrite(tmp_path / f"i_{number}.tif", np.stack([FRAME, FRAME + number]), photometric="minisblack")
