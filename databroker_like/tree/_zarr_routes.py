@@ -36,7 +36,7 @@ def zarr_v2(asked: Asked) -> Reply:
     """
     node, key = _located(asked)
     match node, key:
-        case (ArrayNode() | ContainerNode() | TableNode()), [".zattrs"]:
+        case ((ArrayNode() | ContainerNode() | TableNode()), [".zattrs"]):
             return _json(_attributes_v2(node))
         case ArrayNode(), [".zarray"]:
             return _json(array_v2(node.structure()))
