@@ -145,17 +145,19 @@ def decode_each(pieces: Iterable[bytes]) -> Iterator[Any]:
         unicode_errors="surrogatepass",
         max_buffer_size=MAX_DOCUMENT,
     )
-    fed = 0
+    fed = ended = 0
     try:
         for piece in pieces:
             unpacker.feed(piece)
             fed += len(piece)
-            yield from unpacker
+            for value in unpacker:
+                ended = unpacker.tell()
+                yield value
     except InvalidFile:
         raise
     except _BROKEN as error:
         raise InvalidFile(f"documents that are not msgpack: {error or type(error).__name__}") from None
-    if unpacker.tell() != fed:
+    if ended != fed:
         raise InvalidFile("the last of the documents is cut off")
 
 

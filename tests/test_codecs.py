@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like import codecs
-from databroker_like.codecs import decode, encode
+from databroker_like.codecs import decode, decode_each, encode
 from databroker_like.errors import InvalidDocument, InvalidFile
 
 _SCALARS = st.one_of(
@@ -250,3 +250,19 @@ def test_parts_of_a_document_are_refused():
     for length in range(len(raw)):
         with pytest.raises(InvalidFile):
             decode(raw[:length])
+
+
+@given(
+    values=st.lists(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3)), max_size=4),
+    cut=st.integers(1, 9),
+)
+def test_values_one_after_the_other_come_back_however_they_are_cut(values, cut):
+    together = b"".join(map(encode, values))
+    pieces = [together[at : at + cut] for at in range(0, len(together), cut)]
+    assert list(decode_each(pieces)) == values
+
+
+@pytest.mark.parametrize("raw", [encode([1, 2, 3])[:-1], b"\xc1", encode([b"nd"]) + b"\x81\xc4\x02nd\xc3"])
+def test_values_that_are_cut_off_or_no_msgpack_are_refused(raw):
+    with pytest.raises(InvalidFile):
+        list(decode_each([raw]))
