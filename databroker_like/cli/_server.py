@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -21,6 +23,8 @@ __all__ = ["listen", "run", "url_of"]
 
 #: How long requests that are being answered may take when the server is told to stop.
 _LAST_WORDS = 5
+#: After so many seconds what was read and sent is given back to the system.
+_TIDIED_EVERY = 2
 #: Connections that wait to be taken.
 _BACKLOG = 2048
 
@@ -129,7 +133,12 @@ def run(app: Any, listening: socket.socket, *, log_level: str = "info", ready: C
         server_header=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_LAST_WORDS,
+        callback_notify=_give_memory_back,
+        timeout_notify=_TIDIED_EVERY,
     )
+    if _TRIM is not None:
+        # What Arrow frees can then be given back too; its own allocators keep it.
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     server = _Server(config, ready)
     # A signal may come before the server minds signals; and that which ended it is raised once more when it has ended.
     kept = {number: signal.signal(number, server.stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -140,6 +149,26 @@ def run(app: Any, listening: socket.socket, *, log_level: str = "info", ready: C
         for number, handler in kept.items():
             signal.signal(number, handler)
     logging.getLogger("databroker_like.service").info("the server has ended")
+
+
+async def _give_memory_back() -> None:
+    """Give memory that is free back to the system, which allocators keep for themselves otherwise."""
+    await asyncio.to_thread(_tidy)
+
+
+def _tidy() -> None:
+    if _TRIM is not None:
+        _TRIM(0)
+
+
+def _trim() -> Any:
+    """``malloc_trim`` of the C library; None where there is none, as outside of Linux."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+_TRIM = _trim()
 
 
 class _Server(uvicorn.Server):

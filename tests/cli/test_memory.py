@@ -1,0 +1,33 @@
+"""What a server has read and sent, it gives back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.serving import memory_of, serving
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is looked up in /proc, and given back by the C library")
+def test_after_a_hundred_megabytes_little_memory_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    values = np.random.default_rng(1).random((500_000, 10))
+    pd.DataFrame(values, columns=list("abcdefghij")).to_parquet(folder / "table.parquet")
+    np.save(folder / "array.npy", values)
+    with serving(folder, tmp_path, "--public") as server:
+        read = 0
+        for route in ("array/full/array", "table/partition/table?partition=0", "array/full/array"):
+            read += len(httpx.get(f"{server.url}/api/v1/{route}", timeout=60).content)
+        assert read > 80e6
+        until = time.monotonic() + 20
+        while memory_of(server.process.pid) > 250e6 and time.monotonic() < until:
+            time.sleep(0.5)
+        assert memory_of(server.process.pid) < 250e6
