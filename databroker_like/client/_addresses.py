@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from databroker_like.errors import Invalid
 
@@ -34,9 +34,7 @@ def without_key(uri: str) -> tuple[str, str | None]:
     >>> without_key("http://localhost:8000?api_key=secret")
     ('http://localhost:8000', 'secret')
     """
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise Invalid(f"{parts.scheme or uri!r} is no address of a server: write http://localhost:8000, or https://...")
+    parts = _split(uri)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     key = next((value for name, value in pairs if name == "api_key"), None)
     rest = urlencode([(name, value) for name, value in pairs if name != "api_key"])
@@ -60,14 +58,14 @@ def node_of(uri: str) -> tuple[str, list[str]]:
     Raises
     ------
     Invalid
-        When it is an address of something else.
+        When it is an address of something else, or none.
 
     Examples
     --------
     >>> node_of("http://localhost:8000/api/v1/metadata/a/b%20c")
     ('http://localhost:8000/api/v1', ['a', 'b c'])
     """
-    parts = urlsplit(uri)
+    parts = _split(uri)
     before, found, after = f"{parts.path}/".partition(f"{_API}/")
     if not found:
         before = parts.path.rstrip("/").removesuffix("/api")
@@ -95,3 +93,19 @@ def path_of(parts: Sequence[str]) -> str:
     """
     # Dots alone would be steps upward, for whoever reads the address on the way.
     return "/".join(part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="") for part in parts)
+
+
+def _split(uri: str) -> SplitResult:
+    """The parts of an address of http or https."""
+    if not isinstance(uri, str):
+        raise Invalid(f"an address is text, such as 'http://localhost:8000', not {type(uri).__name__}")
+    # Whoever forgot the scheme may have written a key or a password all the same.
+    shown = uri.partition("?")[0].rpartition("@")[2]
+    try:
+        parts = urlsplit(uri)
+        found = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise Invalid(f"{shown!r} is no address of a server: {error}") from None
+    if not found:
+        raise Invalid(f"{shown!r} is no address of a server: write http://localhost:8000, or https://...")
+    return parts

@@ -271,7 +271,7 @@ class Context(Accounts):
         try:
             reply = self.session.fetch("GET", url, params=params, accept=_UNDERSTOOD)
         except NotAuthenticated as error:
-            raise self._unknown(error) from error
+            raise self._unknown(error) from None
         return _content(reply)
 
     def send_json(self, method: str, url: str, value: Any = None, params: Sequence[tuple[str, str | int]] = ()) -> Any:
@@ -299,7 +299,7 @@ class Context(Accounts):
         try:
             reply = self.session.fetch(method, url, params=params, accept=_UNDERSTOOD, json=value)
         except NotAuthenticated as error:
-            raise self._unknown(error) from error
+            raise self._unknown(error) from None
         return _content(reply) if reply.content else None
 
     def _unknown(self, error: NotAuthenticated) -> NotAuthenticated:
@@ -333,9 +333,13 @@ class Context(Accounts):
         try:
             return self.get_json(self.node_url(path_parts), params)["data"]
         except NotFound as error:
-            raise NotFound(f"there is no {'/'.join(path_parts)!r} at {self.api_uri}: {error}") from error
+            if not path_parts:
+                raise NotFound(
+                    f"there is no server of the Tiled protocol at {self.api_uri}: {error}; is the address right?"
+                ) from None
+            raise NotFound(f"there is no {'/'.join(path_parts)!r} at {self.api_uri}: {error}") from None
         except FileNotFoundError as error:
-            raise NotFound(f"the data of {'/'.join(path_parts)!r} at {self.api_uri} is gone: {error}") from error
+            raise NotFound(f"the data of {'/'.join(path_parts)!r} at {self.api_uri} is gone: {error}") from None
 
 
 _reopening = threading.Lock()

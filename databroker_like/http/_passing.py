@@ -110,6 +110,8 @@ def said_of(error: Exception) -> str:
     """What a failed conversation is called."""
     if isinstance(error, httpx.TimeoutException):
         return "the server does not answer in time"
+    if isinstance(error, httpx.ConnectError) and "SSL" in str(error):
+        return f"there is no secure connection to the server, if it has https at all: {error}"
     if isinstance(error, httpx.ConnectError):
         return f"there is no server: {error}"
     if isinstance(error, httpx.UnsupportedProtocol):

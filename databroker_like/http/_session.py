@@ -230,7 +230,8 @@ class Session:
                 if doubted is not None and not passing.untouched:
                     doubted()
                 if not patience.wait(passing):
-                    raise passing.error from passing.__cause__
+                    # It says what happened; the tracebacks of httpx and of what is below add nothing to it.
+                    raise passing.error from None
 
     def resolved(self, url: str) -> httpx.URL:
         """A link as it is followed: relative ones from this server, and those to its host in no lesser scheme.
@@ -302,8 +303,8 @@ class Session:
                 if held is not None and not (patient and self._heard):
                     return into(self._while_away(held, told))
                 if (asked.repeatable or untouched) and self._heard:
-                    raise Passing(told, None, untouched) from error
-                raise told from error
+                    raise Passing(told, None, untouched) from None
+                raise told from None
         raise ServiceFailed(f"the server redirects again and again ({without_secrets(url)})")
 
     def _request(self, asked: Asked, url: httpx.URL) -> httpx.Request:

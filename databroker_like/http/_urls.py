@@ -33,7 +33,7 @@ def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         return httpx.URL(url) if base is None else base.join(url)
     except httpx.InvalidURL as error:
-        raise Invalid(f"{url!r} is no URL: {error}") from error
+        raise Invalid(f"{url!r} is no URL: {error}") from None
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:

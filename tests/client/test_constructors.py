@@ -32,6 +32,11 @@ def test_a_server_is_opened_in_one_request_whatever_the_form_of_its_address(serv
         assert server.asked[0].query == {}
 
 
+def test_a_server_that_has_no_such_api_is_not_said_to_lack_a_node(server: UsersServer) -> None:
+    with pytest.raises(errors.NotFound, match=r"no server of the Tiled protocol at .*/elsewhere/api/v1.* right\?"):
+        from_uri(f"{server.uri}/elsewhere?api_key=one")
+
+
 def test_every_setting_reaches_the_conversation(server: UsersServer, tmp_path: Path) -> None:
     with Cache(tmp_path / "replies.db") as cache:
         client = from_uri(

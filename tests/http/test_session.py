@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
@@ -141,6 +142,26 @@ def test_a_connection_that_breaks_is_made_again_but_a_server_that_was_never_ther
     with pytest.raises(errors.Unreachable, match="there is no server: refused"):
         session(server).fetch("GET", "/a")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_an_error_comes_without_the_tracebacks_of_what_is_below(answers: int) -> None:
+    server = Server(*[ok()] * (answers - 1), httpx.ConnectError("refused"))
+    speaking = session(server)
+    if answers == 2:
+        speaking.fetch("GET", "/a")
+    with pytest.raises(errors.Unreachable) as raised:
+        speaking.fetch("GET", "/a")
+    whole = "".join(traceback.format_exception(raised.value))
+    assert whole.count("Traceback (most recent call last)") == 1
+    assert "httpx." not in whole
+    assert whole.endswith("there is no server: refused (http://data.example:8000/a)\n")
+
+
+def test_a_server_without_https_that_is_asked_by_https_is_not_said_to_be_away() -> None:
+    server = Server(httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"))
+    with pytest.raises(errors.Unreachable, match=r"no secure connection .* https at all: .*WRONG"):
+        session(server, "https://data.example:8000").fetch("GET", "/a")
 
 
 def test_a_body_that_breaks_off_is_read_again_from_the_start() -> None:
