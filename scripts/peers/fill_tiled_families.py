@@ -20,9 +20,9 @@ kinds.write_awkward(ak.Array([{"x": [1, 2], "y": 1.5}, {"x": [], "y": 2.5}, {"x"
 places = np.array([[0, 1, 4, 5], [1, 0, 3, 2]])
 kinds.write_sparse(places, np.array([1.5, 2.5, 3.5, 4.5]), (6, 4), key="sparse", dims=["y", "x"])
 blocks = sparse.COO(places, np.array([1.5, 2.5, 3.5, 4.5]), shape=(6, 4))
+from tiled.structures.array import BuiltinDtype  # noqa: E402
 from tiled.structures.data_source import DataSource  # noqa: E402
 from tiled.structures.sparse import COOStructure  # noqa: E402
-from tiled.structures.array import BuiltinDtype  # noqa: E402
 
 structure = COOStructure(
     shape=(6, 4),
