@@ -92,7 +92,10 @@ def node_of_value(value: Any, metadata: Doc) -> Node:
         return MapNode({}, metadata={**metadata, **value})
     if isinstance(value, list | tuple):
         if value and all(isinstance(one, Mapping) for one in value):
-            return TableData(pa.Table.from_pylist([dict(one) for one in value]), metadata=metadata)
+            # Not every document need have every key; Arrow by itself takes those of the first.
+            names = dict.fromkeys(str(name) for one in value for name in one)
+            rows = [{str(name): held for name, held in one.items()} for one in value]
+            return TableData(pa.table({name: [row.get(name) for row in rows] for name in names}), metadata=metadata)
         if all(isinstance(one, str) for one in value):
             return TableData(pa.table({"text": pa.array(value, pa.string())}), metadata=metadata)
         value = np.asarray(value)

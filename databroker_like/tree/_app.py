@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -31,6 +32,15 @@ from databroker_like.tree._words import JSON, from_json, to_json
 __all__ = ["API", "ROUTES", "build_app"]
 
 _URLS = 16
+
+
+class _Keys(PathConvertor):
+    """What follows a route: keys of nodes, in which there may be any character, also the end of a line."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("keys", _Keys())
 
 
 def build_app(
@@ -68,11 +78,11 @@ def build_app(
     routes = []
     for name, answers in ROUTES.items():
         endpoint, methods = service.endpoint(name, answers), list(answers.methods)
-        routes.append(Route(f"{API}/{name}/{{path:path}}", endpoint, methods=methods))
+        routes.append(Route(f"{API}/{name}/{{path:keys}}", endpoint, methods=methods))
         routes.append(Route(f"{API}/{name}", endpoint, methods=methods))
     for prefix, answers in VIEWS.items():
         endpoint, methods = service.endpoint(prefix, answers, ""), list(answers.methods)
-        routes.append(Route(f"{prefix}/{{path:path}}", endpoint, methods=methods))
+        routes.append(Route(f"{prefix}/{{path:keys}}", endpoint, methods=methods))
     routes += [
         Route(API, service.about, methods=["GET"]),
         Route(f"{API}/", service.about, methods=["GET"]),

@@ -313,3 +313,9 @@ sources:
         while isinstance(tree.get("slow"), BrokenNode) and time.monotonic() < until:
             time.sleep(0.01)
         assert _table(tree.get("slow"))["x"] == [1, 2]
+
+
+def test_documents_of_which_not_each_has_every_key_are_a_table_with_all_keys(folder: Path) -> None:
+    (folder / "r.json").write_text(json.dumps([{"a": 1}, {"b": "x", "a": 2}, {"c": [3]}]))
+    with _tree(folder, SOURCES) as tree:
+        assert _table(tree.get("records")) == {"a": [1, 2, None], "b": [None, "x", None], "c": [None, None, [3]]}

@@ -97,3 +97,12 @@ def test_what_a_parameter_is_by_default_is_what_the_table_says(tree):
         url = f"{API}/{name}/inner"
         with_all = client.get(url, params={key: str(value).lower() for key, value in defaults.items()})
         assert with_all.json().get("data") == client.get(url).json().get("data")
+
+
+def test_a_key_may_have_the_end_of_a_line_in_it() -> None:
+    ask = caller(MapNode({"two\nlines": ArrayData(np.arange(3))}))
+    found = ask.get(f"{API}/metadata/two%0Alines")
+    assert (found.status_code, found.json()["data"]["id"]) == (200, "two\nlines")
+    read = ask.get(f"{API}/array/full/two%0Alines?format=json")
+    assert read.json() == [0, 1, 2]
+    assert ask.get(f"{API}/metadata/two%0Alines%0A").status_code == 404

@@ -136,6 +136,8 @@ class FolderNode(ListedNode):
             return None
         if entry.format in ("folder", "zarr") and os.path.isdir(first.path):
             return self._folder(entry, first)
+        if entry.format == "folder":
+            return None  # it was one when it was listed
 
         def made() -> Node:
             try:

@@ -238,8 +238,10 @@ class Place:
         # Decoders of a dozen libraries raise what they like for what is damaged; one that asks for more memory than
         # any machine has is told so by MemoryError.
         except Exception as error:
-            _logger.info("%s cannot be read as %s", self.path, what, exc_info=error)
             reason = self.served.without_folders(str(error).strip() or type(error).__name__)
+            # Where it went wrong is for who asks: damaged files are looked at time and again.
+            traceback = error if _logger.isEnabledFor(logging.DEBUG) else None
+            _logger.info("%s cannot be read as %s: %s", self.path, what, reason, exc_info=traceback)
             raise InvalidFile(
                 f"{self.name!r} cannot be read as {what}: {reason}; was it cut short, is it still being written, or of "
                 "another format?"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from databroker_like.errors import DatabrokerError, InvalidFile
+from databroker_like.errors import DatabrokerError, InvalidFile, listed
 from databroker_like.files.zarr import ZarrArray, open_store
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes._node import Node
@@ -116,7 +116,7 @@ def zarr_node(place: Place, inside: str = "") -> Node:
     """
     zarr = require("zarr", "read Zarr arrays")
     with place.border(_WHAT), contextlib.closing(_store(place)) as store:
-        found = zarr.open(store=store, path=inside or None, mode="r", use_consolidated=False)
+        found = _found(store, place, inside)
         said = attributes(list(found.attrs), dict(found.attrs).__getitem__)
         if isinstance(found, zarr.Group):
             return ZarrGroup(place, inside, _members(place, inside), said)
@@ -132,6 +132,20 @@ def zarr_node(place: Place, inside: str = "") -> Node:
         metadata=said,
         dims=dims,
     )
+
+
+def _found(store: Any, place: Place, inside: str) -> Any:
+    """The array or group at a path in a store; `InvalidFile` when the store is there and has none."""
+    zarr = require("zarr", "read Zarr arrays")
+    try:
+        return zarr.open(store=store, path=inside or None, mode="r", use_consolidated=False)
+    except FileNotFoundError as error:
+        if place.stamp() is None:
+            raise
+        raise InvalidFile(
+            f"there is no Zarr array or group in {place.name!r}: none of {listed(_MARKS)} is there; is it still being "
+            "written?"
+        ) from error
 
 
 def _members(place: Place, inside: str) -> list[str]:
@@ -170,6 +184,8 @@ class ServedZarr(ZarrArray):
 def _store(place: Place) -> Any:
     """The folder or zip file of a store, only for reading."""
     if not os.path.isdir(place.path):
+        # What zarr says of a file that is no zip file is about itself.
+        zipfile.ZipFile(place.path).close()
         return open_store(require("zarr", "read Zarr arrays"), place.path)
     store = _inside_store()(place.path, read_only=True)
     store.place = place

@@ -308,3 +308,24 @@ def test_many_threads_read_files_while_these_are_replaced(tmp_path: Path) -> Non
     assert len(tree._place.served.files) <= 1
     tree.close()
     assert len(tree._place.served.files) == 0
+
+
+def test_a_folder_that_has_become_a_file_since_it_was_listed_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "day").mkdir()
+    tree = FolderNode(tmp_path)
+    entry = tree._entries()["day"]
+    (tmp_path / "day").rmdir()
+    (tmp_path / "day").write_bytes(b"")
+    assert tree._of(entry) is None
+
+
+def test_what_is_damaged_is_a_line_of_the_log_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "half.h5").write_bytes(b"the writer was killed")
+    tree = FolderNode(tmp_path)
+    for level, traced in (("INFO", False), ("DEBUG", True)):
+        with caplog.at_level(level, "databroker_like.nodes.files"):
+            caplog.clear()
+            assert isinstance(tree.get("half"), BrokenNode)
+        told = caplog.records[0]
+        assert "half.h5 cannot be read as an HDF5 file: " in told.getMessage()
+        assert bool(told.exc_info) == traced

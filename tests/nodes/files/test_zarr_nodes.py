@@ -185,3 +185,18 @@ def test_links_in_a_store_are_not_followed_out_of_the_folder(tmp_path: Path, ver
     with pytest.raises(InvalidFile, match="leads out"):
         node.get("x").read((0, 0))
     assert node.get("x").read((5, 7)) == 47
+
+
+def test_a_store_in_which_there_is_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "new.zarr").mkdir()
+    node = FolderNode(tmp_path).get("new")
+    assert isinstance(node, BrokenNode)
+    assert "no Zarr array or group in 'new.zarr'" in node.metadata["error"]
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 100])
+def test_a_package_that_is_no_zip_file_is_told_as_that(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.zarr.zip").write_bytes(content)
+    node = FolderNode(tmp_path).get("p")
+    assert isinstance(node, BrokenNode)
+    assert "not a zip file" in node.metadata["error"]
