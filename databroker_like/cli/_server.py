@@ -136,9 +136,9 @@ def run(app: Any, listening: socket.socket, *, log_level: str = "info", ready: C
         callback_notify=_give_memory_back,
         timeout_notify=_TIDIED_EVERY,
     )
-    if _TRIM is not None:
-        # What Arrow frees can then be given back too; its own allocators keep it.
-        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # Each thread that decodes keeps memory for itself; more of them than there are processors decode no faster.
+    for name in ("ZARR_THREADING__MAX_WORKERS", "ZARR_ASYNC__CONCURRENCY"):
+        os.environ.setdefault(name, str(os.cpu_count() or 1))
     server = _Server(config, ready)
     # A signal may come before the server minds signals; and that which ended it is raised once more when it has ended.
     kept = {number: signal.signal(number, server.stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -159,6 +159,9 @@ async def _give_memory_back() -> None:
 def _tidy() -> None:
     if _TRIM is not None:
         _TRIM(0)
+    if "pyarrow" in sys.modules:
+        # Its allocator keeps what is free in places of its own.
+        sys.modules["pyarrow"].default_memory_pool().release_unused()
 
 
 def _trim() -> Any:
