@@ -34,6 +34,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "formats.msgpack": "databroker_like.drivers._msgpack:MsgpackFormat",
         "open_catalog": "databroker_like.core._yaml:open_catalog",
         "mongo_normalized": "databroker_like.drivers.mongo_normalized:BlueskyMongoCatalog",
+        "special_client.BlueskyEventStream": "databroker_like.client.bluesky:BlueskyEventStream",
         "special_client.BlueskyRun": "databroker_like.client.bluesky:BlueskyRun",
         "special_client.CatalogOfBlueskyRuns": "databroker_like.client.bluesky:CatalogOfBlueskyRuns",
         "temp": "databroker_like.drivers.msgpack:temp",

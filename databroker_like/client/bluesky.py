@@ -8,6 +8,7 @@ from typing import Any
 from databroker_like import queries as q
 from databroker_like.client._remote_run import RemoteRun
 from databroker_like.client._remote_server import Server
+from databroker_like.client.composite import CompositeClient
 from databroker_like.client.container import Container
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core._filler import filler_getter
@@ -15,7 +16,16 @@ from databroker_like.core._remote import RemoteBlueskyRun
 from databroker_like.core._source import RunSource
 from databroker_like.errors import AmbiguousKey, Invalid, NoSuchRun, NotFound, listed
 
-__all__ = ["BlueskyRun", "CatalogOfBlueskyRuns"]
+__all__ = ["BlueskyEventStream", "BlueskyRun", "CatalogOfBlueskyRuns"]
+
+
+class BlueskyEventStream(CompositeClient):
+    """A stream of a run: its columns and its arrays along the times of its events.
+
+    What a node with the spec ``BlueskyEventStream`` is opened as.
+    """
+
+    _first_axis = "time"
 
 
 class BlueskyRun(Container):

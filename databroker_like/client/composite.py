@@ -49,6 +49,8 @@ class CompositeClient(Container):
     (['det', 'image'], {'dim0': 2, 'image_dim1': 3})
     """
 
+    #: What the first axis of all is called, where nothing else says it and they are of one length.
+    _first_axis = "dim0"
     _known: tuple[float, dict[str, tuple[Any, str | None]]] | None = None
 
     @property
@@ -104,8 +106,9 @@ class CompositeClient(Container):
         variables : sequence of str, optional
             All by default.
         dim0 : str, optional
-            What the first axis is called where nothing else says it. By default it is ``dim0`` when it is as long in
-            all of them, and one of its own for each when it is not, as ``det_dim0``.
+            What the first axis is called where nothing else says it. By default it is ``dim0``, or ``time`` in a
+            stream of a run, when it is as long in all of them, and one of its own for each when it is not, as
+            ``det_dim0``.
 
         Returns
         -------
@@ -129,7 +132,7 @@ class CompositeClient(Container):
             raise Invalid(
                 f"{dim0!r} cannot be the first axis of all in {self.uri}: they are of the lengths {sorted(unnamed)}"
             )
-        first = dim0 or ("dim0" if len(lengths) < 2 else None)
+        first = dim0 or (self._first_axis if len(lengths) < 2 else None)
         found = {}
         for name, data in read.items():
             dims = _dims(parts[name]) or [

@@ -286,6 +286,9 @@ class _Check:
         elif not isinstance(found, type):
             self.wrong(node, f"source {name!r}: the driver {node.value!r} is not a class")
             return None
+        elif not hasattr(found, "container"):
+            self.wrong(node, f"source {name!r}: {node.value!r} is no driver: it is no subclass of intake's DataSource")
+            return None
         return found
 
     def _arguments(

@@ -9,7 +9,7 @@ import pytest
 
 from databroker_like import queries as q
 from databroker_like.client import Context, from_context
-from databroker_like.client.bluesky import BlueskyRun, CatalogOfBlueskyRuns
+from databroker_like.client.bluesky import BlueskyEventStream, BlueskyRun, CatalogOfBlueskyRuns
 from databroker_like.client.container import Container
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyRun
@@ -75,6 +75,16 @@ def test_a_run_has_its_documents_and_its_datasets(runs: Any, here: Any) -> None:
     assert run.streams == list(run) == ["primary"]
     assert isinstance(run.run, RemoteBlueskyRun)
     assert run.run["primary"].read().identical(expected["primary"].read())
+
+
+def test_a_stream_is_read_along_the_times_of_its_events(runs: Any, here: Any) -> None:
+    stream, expected = runs["abc1", "primary"], here["abc1"]["primary"].read()
+    assert type(stream) is BlueskyEventStream
+    found = stream.read()
+    assert {dims for dims in (found[name].dims for name in found)} == {("time",)}
+    assert list(found.coords) == ["time"]
+    for name in expected.variables:
+        assert found[name].values.tolist() == expected[name].values.tolist()
 
 
 def test_a_container_of_runs_is_a_catalog(runs: Any, here: Any) -> None:

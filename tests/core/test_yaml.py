@@ -72,6 +72,7 @@ def test_a_given_name_and_description_are_used_and_the_file_read_at_once(write):
         ("sources:\n  mine:\n    description: no driver\n", 2, "source 'mine' needs a 'driver'"),
         ("sources:\n  mine:\n    driver: bluesky-jsonl-catalogue\n", 3, "nearest: 'bluesky-jsonl-catalog'"),
         ("sources:\n  mine:\n    driver: zzz\n", 3, "there is no driver 'zzz'; there are: 'bluesky-"),
+        ("sources:\n  mine:\n    driver: pathlib.Path\n", 3, "'pathlib.Path' is no driver: it is no subclass"),
         ("sources:\n  mine:\n    driver: 3\n", 3, "is a name or a dotted path, not '3'"),
         ("sources:\n  mine:\n    driver: no_such_package.Driver\n", 3, "no module 'no_such_package'"),
         ("sources:\n  mine:\n    driver: databroker_like.v2.Brokr\n", 3, "it has 'Broker'"),
