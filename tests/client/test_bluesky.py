@@ -81,7 +81,7 @@ def test_a_stream_is_read_along_the_times_of_its_events(runs: Any, here: Any) ->
     stream, expected = runs["abc1", "primary"], here["abc1"]["primary"].read()
     assert type(stream) is BlueskyEventStream
     found = stream.read()
-    assert {dims for dims in (found[name].dims for name in found)} == {("time",)}
+    assert {found[name].dims for name in found} == {("time",)}
     assert list(found.coords) == ["time"]
     for name in expected.variables:
         assert found[name].values.tolist() == expected[name].values.tolist()
