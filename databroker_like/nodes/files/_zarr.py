@@ -173,12 +173,21 @@ class ServedZarr(ZarrArray):
     def __init__(self, place: Place, dataset: str) -> None:
         super().__init__(place.path, dataset)
         self._place = place
+        #: The array as it was opened last, and of what state its description was.
+        self._opened: tuple[Any, Any] | None = None
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
         zarr = require("zarr", "read Zarr arrays")
-        with contextlib.closing(_store(self._place)) as store:
-            yield self._array(zarr, store)
+        if not os.path.isdir(self._place.path):
+            with contextlib.closing(_store(self._place)) as store:
+                yield self._array(zarr, store)
+            return
+        # Nothing of a folder is kept open; its description is read again when it has changed, or may have.
+        stamp, opened = lasting(metadata_stamp(self._place, self.dataset)), self._opened
+        if stamp is None or opened is None or opened[0] != stamp:
+            opened = self._opened = (stamp, self._array(zarr, _store(self._place)))
+        yield opened[1]
 
 
 def _store(place: Place) -> Any:
