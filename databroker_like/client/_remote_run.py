@@ -139,7 +139,9 @@ def _again(server: Server, path: tuple[str, ...]) -> RemoteRun:
         return run
 
 
-def remote_source(url: str, *, headers: Mapping[str, str] | None = None, get_filler: Any = None) -> RunSource:
+def remote_source(
+    url: str, *, headers: Mapping[str, str] | None = None, api_key: str | None = None, get_filler: Any = None
+) -> RunSource:
     """The source of the run at a URL; nothing is asked yet.
 
     Parameters
@@ -148,6 +150,8 @@ def remote_source(url: str, *, headers: Mapping[str, str] | None = None, get_fil
         Of the run's node on a server of the Tiled protocol.
     headers : mapping, optional
         Sent to this server alone.
+    api_key : str, optional
+        In the place of the one in the URL or in the environment.
     get_filler : callable, optional
         As `RunSource` has it.
 
@@ -155,6 +159,6 @@ def remote_source(url: str, *, headers: Mapping[str, str] | None = None, get_fil
     -------
     RunSource
     """
-    server, path = server_at(url, headers=headers)
+    server, path = server_at(url, headers=headers, api_key=api_key)
     filler = filler_getter("event_model.Filler", {}, {}) if get_filler is None else get_filler
     return RunSource.of(RemoteRun(server, path), filler)

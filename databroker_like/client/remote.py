@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from databroker_like.client._remote_runs import RemoteRuns
 from databroker_like.client._remote_server import Server, server_at
 from databroker_like.client.context import Context
 from databroker_like.core._collection import RunCollection
-from databroker_like.core._remote import RemoteBlueskyRun
+from databroker_like.core._remote import RemoteBlueskyRun, headers_as_saved, url_as_saved
 from databroker_like.core._source import RunSource
 from databroker_like.errors import WrongType
 from databroker_like.v2 import Broker
@@ -102,11 +101,7 @@ class BlueskyRemoteCatalog(Broker):
             if args.get("api_key"):
                 args["api_key"] = "{{ env(TILED_API_KEY) }}"
             if isinstance(args.get("url"), str):
-                args["url"] = _without_key(args["url"])
+                args["url"] = url_as_saved(args["url"])
+            if args.get("headers"):
+                args["headers"] = headers_as_saved(args["headers"])
         return data
-
-
-def _without_key(url: str) -> str:
-    parts = urlsplit(url)
-    rest = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "api_key"]
-    return urlunsplit((*parts[:3], urlencode(rest), parts[4]))

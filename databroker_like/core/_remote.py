@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from databroker_like import registry
 from databroker_like.core._header import Header
@@ -14,11 +14,65 @@ from databroker_like.core._source import RunSource
 from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.errors import Invalid, NotOffered
 
-__all__ = ["RemoteBlueskyEventStream", "RemoteBlueskyRun"]
+__all__ = ["RemoteBlueskyEventStream", "RemoteBlueskyRun", "headers_as_saved", "url_as_saved"]
+
+#: What a stream may be narrowed by.
+_PARAMETERS = ("include", "exclude", "sub_dict", "configuration_for")
+#: Headers that say who asks.
+_SECRETS = ("authorization", "proxy-authorization", "cookie")
 
 
-def _source(url: str, http_args: Mapping[str, Any]) -> RunSource:
-    return registry.load("client.remote_source")(url, headers=http_args.get("headers"))
+def _source(url: str, http_args: Mapping[str, Any], api_key: str | None) -> RunSource:
+    return registry.load("client.remote_source")(url, headers=http_args.get("headers"), api_key=api_key)
+
+
+def url_as_saved(url: str) -> str:
+    """An address as a catalog file may have it: without an API key, and without user and password.
+
+    Parameters
+    ----------
+    url : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> url_as_saved("http://me:word@localhost:8000/api/v1?a=1&api_key=secret")
+    'http://localhost:8000/api/v1?a=1'
+    """
+    parts = urlsplit(url)
+    rest = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "api_key"]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(rest), parts.fragment))
+
+
+def headers_as_saved(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Headers as a catalog file may have them: without those that say who asks.
+
+    Parameters
+    ----------
+    headers : mapping
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> headers_as_saved({"X-Lab": "3", "Authorization": "Apikey secret"})
+    {'X-Lab': '3'}
+    """
+    return {name: value for name, value in headers.items() if name.lower() not in _SECRETS}
+
+
+def _saved(name: str | None, kind: type, metadata: Mapping[str, Any], url: str, more: Mapping[str, Any]) -> Any:
+    """What a catalog file says of a run or a stream: where it is, and no secret."""
+    if not url:
+        raise NotOffered("what has no address cannot be saved: it was opened from its source")
+    args = {"url": url_as_saved(url), **{key: value for key, value in more.items() if value}}
+    source = {"driver": f"{kind.__module__}.{kind.__qualname__}", "description": "", "metadata": metadata, "args": args}
+    return {"sources": {name or unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2]): source}}
 
 
 class _TakesAnything(type(CatalogBase)):  # type: ignore[misc]
@@ -48,6 +102,8 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         More metadata; ``start`` and ``stop`` are always the run's own.
     headers : dict, optional
         For its requests, in the place of ``http_args``.
+    api_key : str, optional
+        In the place of the one in the URL or in ``TILED_API_KEY``; not written into a saved catalog.
     source : RunSource, optional
         The getters of the run, in the place of the address.
     transforms : dict, optional
@@ -75,6 +131,7 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         metadata: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, Any] | None = None,
+        api_key: str | None = None,
         source: RunSource | None = None,
         transforms: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -84,8 +141,9 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         self.url = url
         self.http_args = {**(http_args or {}), **({"headers": dict(headers)} if headers else {})}
         self.parameters = dict(parameters or {})
+        self._api_key = api_key
         if source is None:
-            source = _source(url, self.http_args)
+            source = _source(url, self.http_args, api_key)
         super().__init__(
             source=source,
             transforms=transforms,
@@ -135,6 +193,8 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         if not kwargs:
             return self
         given: dict[str, Any] = {"http_args": self.http_args, "name": self.name, "parameters": self.parameters}
+        if self._api_key:
+            given["api_key"] = self._api_key
         if not self.url:
             given["source"] = self.source
         return type(self)(**{"url": self.url, "metadata": self._own_metadata(), **given, **kwargs})
@@ -143,6 +203,12 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
 
     def _own_metadata(self) -> dict[str, Any]:
         return {key: value for key, value in self._given.items() if key not in ("start", "stop")}
+
+    def _yaml(self) -> Any:
+        http_args = {key: value for key, value in self.http_args.items() if key != "headers"}
+        headers = headers_as_saved(self.http_args.get("headers") or {})
+        more = {"http_args": {**http_args, **({"headers": headers} if headers else {})}, "parameters": self.parameters}
+        return _saved(self.name, type(self), self._own_metadata(), self.url, more)
 
 
 class RemoteBlueskyEventStream(BlueskyEventStream):
@@ -162,6 +228,8 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         More metadata; ``start``, ``stop`` and ``descriptors`` are always the run's own.
     include, exclude, sub_dict, configuration_for
         In the place of ``parameters``.
+    api_key : str, optional
+        In the place of the one in the URL or in ``TILED_API_KEY``; not written into a saved catalog.
     header : Header, optional
         Of the run, when that is at hand.
     **kwargs
@@ -186,6 +254,7 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         exclude: list[str] | None = None,
         sub_dict: str | None = None,
         configuration_for: str | None = None,
+        api_key: str | None = None,
         header: Header | None = None,
         **kwargs: Any,
     ) -> None:
@@ -196,7 +265,7 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         if header is None:
             run, name_in_url = _run_and_stream(url)
             name = name or name_in_url
-            source = _source(run, {"headers": self.headers} if self.headers else {})
+            source = _source(run, {"headers": self.headers} if self.headers else {}, api_key)
         super().__init__(
             name or "primary",
             source=source,
@@ -207,6 +276,13 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
             sub_dict=sub_dict or self.parameters.get("sub_dict") or "data",
             configuration_for=configuration_for or self.parameters.get("configuration_for"),
         )
+
+    def _yaml(self) -> Any:
+        of_run = ("start", "stop", "descriptors", "catalog_dir")
+        metadata = {key: value for key, value in self._given.items() if key not in of_run}
+        given = {key: self._captured_init_kwargs.get(key) for key in _PARAMETERS}
+        more = {"headers": headers_as_saved(self.headers), "parameters": self.parameters, **given}
+        return _saved(self.name, type(self), metadata, self.url, more)
 
 
 def _run_and_stream(url: str) -> tuple[str, str]:

@@ -192,9 +192,12 @@ def test_where_the_runs_are_is_said_when_there_are_none(here: Any) -> None:
 
 
 def test_the_key_is_neither_shown_nor_saved(tmp_path: Path) -> None:
-    catalog = BlueskyRemoteCatalog("http://127.0.0.1:9/?api_key=hush1", api_key="hush2", name="far")
+    catalog = BlueskyRemoteCatalog(
+        "http://me:hush3@127.0.0.1:9/?api_key=hush1", api_key="hush2", name="far", headers={"Cookie": "hush4", "X": "y"}
+    )
     written = catalog.serialize()
     assert "hush" not in written
+    assert "X: y" in written
     assert "{{ env(TILED_API_KEY) }}" in written
     assert "http://127.0.0.1:9/" in written
     assert "hush" not in repr(catalog)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
+import intake
 import pytest
+import yaml
 
 from databroker_like.core import BlueskyEventStream, BlueskyRun, RemoteBlueskyEventStream, RemoteBlueskyRun
 from databroker_like.errors import Invalid, NotOffered, Unreachable
@@ -65,6 +68,49 @@ def test_the_key_is_not_shown() -> None:
     with pytest.raises(Unreachable) as told:
         list(run)
     assert "hushhush" not in f"{run!r} {told.value} {run.source}"
+
+
+def test_what_is_saved_says_where_it_is_and_no_secret(tmp_path: Path) -> None:
+    headers = {"X-Lab": "3", "authorization": "Apikey hush1"}
+    bare = RemoteBlueskyRun(URL, {"headers": headers}, api_key="hush2", metadata={"note": "good"})
+    with_key = f"{URL.replace('//', '//me:hush3@')}/primary?api_key=hush4"
+    stream = RemoteBlueskyEventStream(
+        with_key, headers, None, {"include": ["det"]}, {"note": "good"}, api_key="hush5", sub_dict="data"
+    )
+    for saved, where, name in ((bare, URL, "41fb8ca9"), (stream, f"{URL}/primary", "primary")):
+        written = saved.yaml()
+        assert "hush" not in written
+        assert "python/" not in written
+        said = yaml.safe_load(written)["sources"][name]
+        assert (said["args"]["url"], said["metadata"]["note"]) == (where, "good")
+        path = tmp_path / f"{name}.yml"
+        path.write_text(written)
+        again = intake.open_catalog(str(path))[name]
+        assert (type(again), again.url, again.parameters) == (type(saved), where, saved.parameters)
+        sent = again.http_args["headers"] if isinstance(again, RemoteBlueskyRun) else again.headers
+        assert sent == {"X-Lab": "3"}
+    assert said["args"]["sub_dict"] == "data"
+
+
+def test_what_was_opened_from_its_source_alone_has_no_address_to_be_saved() -> None:
+    run = RemoteBlueskyRun(source=RemoteBlueskyRun(URL).source)
+    with pytest.raises(NotOffered, match="no address"):
+        run.yaml()
+
+
+def test_a_key_is_given_as_to_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def source(url: str, **settings: Any) -> Any:
+        asked.append((url, settings["api_key"]))
+        return made
+
+    made = RemoteBlueskyRun(URL).source
+    monkeypatch.setattr("databroker_like.client._remote_run.remote_source", source)
+    run = RemoteBlueskyRun(URL, api_key="one")
+    run.configure_new(name="other")
+    RemoteBlueskyEventStream(f"{URL}/primary", api_key="one")
+    assert asked == [(URL, "one")] * 3
 
 
 def test_a_run_without_an_address_is_none() -> None:
