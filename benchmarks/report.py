@@ -12,7 +12,8 @@ from benchmarks.measure import Row
 
 __all__ = ["line", "table", "write"]
 
-BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
+#: What stands before and after a table of this name.
+BEGIN, END = "<!-- {} -->\n", "<!-- end of {} -->\n"
 
 
 def _number(value: float, unit: str) -> str:
@@ -44,9 +45,9 @@ def _machine() -> str:
     return f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}; {packages}.\n"
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
-    """Replace the table that stands in a file between its two marks."""
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    path.write_text(f"{before}{BEGIN}\n{table(rows)}\n{_machine()}\n{END}{after}", encoding="utf-8")
+def write(path: Path, rows: Iterable[Row], name: str) -> None:
+    """Replace the table of a name that stands in a file between its two marks."""
+    begin, end = BEGIN.format(name), END.format(name)
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    path.write_text(f"{before}{begin}\n{table(rows)}\n{_machine()}\n{end}{after}", encoding="utf-8")

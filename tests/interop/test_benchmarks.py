@@ -42,7 +42,7 @@ def test_a_row_says_whether_it_is_met(benchmarks: Any, tmp_path: Path) -> None:
     missed = benchmarks.measure.Row("writing", 0.2, 0.1)
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
-    benchmarks.report.write(readme, [met, missed])
+    benchmarks.report.write(readme, [met, missed], "table")
     text = readme.read_text()
     assert "| reading | 1.50 times | 2.00 times | met | beside it |" in text
     assert "| writing | 0.200 CPU-s | 0.100 CPU-s | **not met** |" in text
