@@ -7,7 +7,7 @@ from typing import Any
 import databroker_like
 from databroker_like.service import Access
 from databroker_like.tree._filters import QUERIES
-from databroker_like.tree._formats import formats_offered
+from databroker_like.tree.formats._by_family import formats_offered
 
 __all__ = ["PROTOCOL", "about"]
 

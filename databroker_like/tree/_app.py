@@ -20,14 +20,14 @@ from databroker_like.errors import InvalidRequest, TooLarge
 from databroker_like.nodes import ContainerNode, Node
 from databroker_like.service import Access, Budget, Hold, Problem, Settings, problem_of
 from databroker_like.structures import StructureFamily
-from databroker_like.tree import _told_routes as tell
 from databroker_like.tree._about import about
 from databroker_like.tree._asked import Asked, Params, Reply, segments_of
 from databroker_like.tree._openapi import described, described_in_words
 from databroker_like.tree._responses import Delivery, begun, refusal, sent, unchanged
-from databroker_like.tree._routes import API, ROUTES, VIEWS, Answers
 from databroker_like.tree._tags import data_tag
 from databroker_like.tree._words import JSON, from_json, to_json
+from databroker_like.tree.routes import _told as tell
+from databroker_like.tree.routes._all import API, ROUTES, VIEWS, Answers
 
 __all__ = ["API", "ROUTES", "build_app"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import databroker_like
 
 if TYPE_CHECKING:
-    from databroker_like.tree._routes import Answers
+    from databroker_like.tree.routes._all import Answers
 
 __all__ = ["described", "described_in_words"]
 

@@ -4,7 +4,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from databroker_like.tree._parameters import Parameter, choice, flag, text, whole
-from databroker_like.tree._routes import API, ROUTES, VIEWS
+from databroker_like.tree.routes._all import API, ROUTES, VIEWS
 from tests.tree.conftest import caller
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from databroker_like.nodes import ArrayData, MapNode
-from databroker_like.tree._routes import API, ROUTES
+from databroker_like.tree.routes._all import API, ROUTES
 from tests.tree.conftest import caller
 
 #: The rows of the protocol that read, as the clients ask: method and path, with a node for what takes one.

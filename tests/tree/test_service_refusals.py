@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from databroker_like.nodes import ArrayData, MapNode, SparseData, TableData
-from databroker_like.tree._routes import ROUTES
+from databroker_like.tree.routes._all import ROUTES
 from tests.tree.conftest import caller
-from tests.tree.test_told_routes import filters
+from tests.tree.routes.test_told_routes import filters
 
 GRID = np.arange(12.0).reshape(4, 3)
 TREE = MapNode(

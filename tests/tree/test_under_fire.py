@@ -29,7 +29,7 @@ from databroker_like.nodes import (
     dataset_node,
 )
 from databroker_like.tree import build_app
-from databroker_like.tree._routes import API, ROUTES, VIEWS
+from databroker_like.tree.routes._all import API, ROUTES, VIEWS
 from tests.tree.conftest import DocumentedMap
 
 PATHS = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from databroker_like.errors import InvalidRequest
 from databroker_like.nodes import AwkwardNode
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._awkward_formats import AWKWARD_FORMATS, Buffers
 from databroker_like.tree._media import Format, chosen
-from databroker_like.tree._portions import check_bytes, sent, texts_in
+from databroker_like.tree.formats._awkward import AWKWARD_FORMATS, Buffers
+from databroker_like.tree.routes._portions import check_bytes, sent, texts_in
 
 __all__ = ["awkward_buffers", "awkward_full"]
 

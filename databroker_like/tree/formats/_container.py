@@ -7,11 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from databroker_like.errors import InvalidRequest, listed
 from databroker_like.nodes import ContainerNode, Node
-from databroker_like.tree._container_hdf5 import container_hdf5
-from databroker_like.tree._export import Export
-from databroker_like.tree._hdf5 import HDF5_TYPE
 from databroker_like.tree._media import Format
 from databroker_like.tree._words import JSON, to_json, to_json_line
+from databroker_like.tree.formats._container_hdf5 import container_hdf5
+from databroker_like.tree.formats._export import Export
+from databroker_like.tree.formats._hdf5 import HDF5_TYPE
 
 __all__ = ["CONTAINER_FORMATS", "JSON_SEQ", "RUN_FORMATS", "Documented", "written_documents"]
 

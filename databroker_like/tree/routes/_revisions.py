@@ -8,8 +8,8 @@ from typing import Any
 from databroker_like.nodes import Revised
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._envelopes import enveloped
-from databroker_like.tree._pages import Page, listing_links
-from databroker_like.tree._told_routes import told
+from databroker_like.tree.routes._pages import Page, listing_links
+from databroker_like.tree.routes._told import told
 
 __all__ = ["revisions"]
 

@@ -8,11 +8,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid
 from databroker_like.nodes._tables import as_array
-from databroker_like.tree._hdf5 import HDF5_TYPE, as_hdf5, dataset_of, hdf5_name
 from databroker_like.tree._media import UTF8, Format
-from databroker_like.tree._rows import Row, as_csv, as_html, as_sheet, plain_text
-from databroker_like.tree._spool import spooled
 from databroker_like.tree._words import JSON, to_json
+from databroker_like.tree.formats._hdf5 import HDF5_TYPE, as_hdf5, dataset_of, hdf5_name
+from databroker_like.tree.formats._rows import Row, as_csv, as_html, as_sheet, plain_text
+from databroker_like.tree.formats._spool import spooled
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from databroker_like.errors import Invalid, TooLarge
 from databroker_like.registry import require
-from databroker_like.tree._spool import spooled
+from databroker_like.tree.formats._spool import spooled
 
 __all__ = ["Row", "as_csv", "as_html", "as_sheet", "plain_text"]
 

@@ -10,9 +10,9 @@ from databroker_like.nodes import ContainerNode
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._envelopes import DEPTH, FIELDS, Told, enveloped, node_json, quoted
 from databroker_like.tree._filters import narrowed
-from databroker_like.tree._pages import Page, listing_links
 from databroker_like.tree._parameters import flag, text
 from databroker_like.tree._words import JSON, MSGPACK, to_json, to_msgpack
+from databroker_like.tree.routes._pages import Page, listing_links
 
 __all__ = ["DISTINCT", "FORMAT", "TELLING", "distinct", "metadata", "search", "told"]
 

@@ -191,7 +191,7 @@ def test_a_file_that_becomes_shorter_breaks_off(folder):
     path = folder.parent / "shrinking"
     path.write_bytes(b"x" * 1_000_000)
     from databroker_like.errors import MissingFile
-    from databroker_like.tree._folders import opened
+    from databroker_like.tree.routes._folders import opened
 
     with opened(Asset(path, "shrinking"), None) as file:
         path.write_bytes(b"x")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid
 from databroker_like.nodes._arrays import RaggedRows
-from databroker_like.tree._array_formats import array_octets
 from databroker_like.tree._media import Format
-from databroker_like.tree._rows import plain_text
-from databroker_like.tree._table_formats import ARROW_TYPE, TABLE_FORMATS, arrow_array
 from databroker_like.tree._words import JSON, to_json
-from databroker_like.tree._zip import ZIP_TYPE, zipped
+from databroker_like.tree.formats._array import array_octets
+from databroker_like.tree.formats._rows import plain_text
+from databroker_like.tree.formats._table import ARROW_TYPE, TABLE_FORMATS, arrow_array
+from databroker_like.tree.formats._zip import ZIP_TYPE, zipped
 
 if TYPE_CHECKING:
     import numpy as np

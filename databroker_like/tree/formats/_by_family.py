@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from databroker_like.tree._array_formats import ARRAY_FORMATS
-from databroker_like.tree._awkward_formats import AWKWARD_FORMATS
-from databroker_like.tree._container_formats import CONTAINER_FORMATS, RUN_FORMATS
-from databroker_like.tree._dataset_formats import DATASET_FORMATS
 from databroker_like.tree._media import Format, offered
-from databroker_like.tree._ragged_formats import RAGGED_FORMATS
-from databroker_like.tree._sparse_formats import SPARSE_FORMATS
-from databroker_like.tree._table_formats import TABLE_FORMATS
+from databroker_like.tree.formats._array import ARRAY_FORMATS
+from databroker_like.tree.formats._awkward import AWKWARD_FORMATS
+from databroker_like.tree.formats._container import CONTAINER_FORMATS, RUN_FORMATS
+from databroker_like.tree.formats._dataset import DATASET_FORMATS
+from databroker_like.tree.formats._ragged import RAGGED_FORMATS
+from databroker_like.tree.formats._sparse import SPARSE_FORMATS
+from databroker_like.tree.formats._table import TABLE_FORMATS
 
 __all__ = ["formats_offered"]
 

@@ -31,10 +31,10 @@ from databroker_like.nodes import (
 )
 from databroker_like.service import Settings
 from databroker_like.structures import Spec
-from databroker_like.tree._array_formats import ARRAY_FORMATS, array_octets, as_described
-from databroker_like.tree._images import as_png
-from databroker_like.tree._rows import as_sheet
-from databroker_like.tree._table_formats import arrow_array
+from databroker_like.tree.formats._array import ARRAY_FORMATS, array_octets, as_described
+from databroker_like.tree.formats._images import as_png
+from databroker_like.tree.formats._rows import as_sheet
+from databroker_like.tree.formats._table import arrow_array
 from tests.tree.conftest import caller
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -595,7 +595,7 @@ def test_what_is_not_installed_is_said_with_how_to_install_it(monkeypatch):
         raise MissingExtra(f"{package!r} is needed to {purpose}; {registry._install_hint(package.partition('.')[0])}")
 
     for module in ("_images", "_rows", "_hdf5"):
-        monkeypatch.setattr(f"databroker_like.tree.{module}.require", require)
+        monkeypatch.setattr(f"databroker_like.tree.formats.{module}.require", require)
     for form in ("png", "tiff", "xlsx"):
         status, detail = refused("/array/full/grid", format=form)
         assert (status, "pip install 'databroker-like[" in detail) == (422, True)
@@ -645,7 +645,7 @@ def test_a_sheet_that_would_take_very_long_is_refused():
 
 
 def test_an_image_of_many_rows_is_spread_over_all_of_them(monkeypatch):
-    monkeypatch.setattr("databroker_like.tree._images._AT_ONCE", 7)
+    monkeypatch.setattr("databroker_like.tree.formats._images._AT_ONCE", 7)
     array = np.arange(60.0).reshape(20, 3)
     image = np.asarray(PIL.Image.open(io.BytesIO(b"".join(as_png(array)))))
     np.testing.assert_array_equal(image, np.rint(array / 59 * 255))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid
 from databroker_like.nodes import ArrayNode, Node
-from databroker_like.tree._array_formats import as_described
-from databroker_like.tree._container_formats import CONTAINER_FORMATS, RUN_FORMATS, Documented
-from databroker_like.tree._container_hdf5 import array_into
-from databroker_like.tree._export import Export
-from databroker_like.tree._hdf5 import HDF5_TYPE, as_hdf5, hdf5_name, say
 from databroker_like.tree._media import Format
-from databroker_like.tree._table_formats import ARROW_TYPE, TABLE_FORMATS, arrow_array
 from databroker_like.tree._words import JSON
+from databroker_like.tree.formats._array import as_described
+from databroker_like.tree.formats._container import CONTAINER_FORMATS, RUN_FORMATS, Documented
+from databroker_like.tree.formats._container_hdf5 import array_into
+from databroker_like.tree.formats._export import Export
+from databroker_like.tree.formats._hdf5 import HDF5_TYPE, as_hdf5, hdf5_name, say
+from databroker_like.tree.formats._table import ARROW_TYPE, TABLE_FORMATS, arrow_array
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from databroker_like.nodes import TableNode
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._media import chosen
-from databroker_like.tree._portions import check_bytes, columns_of, sent
-from databroker_like.tree._table_formats import TABLE_FORMATS
+from databroker_like.tree.formats._table import TABLE_FORMATS
+from databroker_like.tree.routes._portions import check_bytes, columns_of, sent
 
 if TYPE_CHECKING:
     import pyarrow as pa

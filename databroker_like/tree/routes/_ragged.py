@@ -6,8 +6,8 @@ from databroker_like.nodes import RaggedNode
 from databroker_like.slices import expand
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._media import chosen
-from databroker_like.tree._portions import check_bytes, sent, slices_of
-from databroker_like.tree._ragged_formats import RAGGED_FORMATS, Ragged
+from databroker_like.tree.formats._ragged import RAGGED_FORMATS, Ragged
+from databroker_like.tree.routes._portions import check_bytes, sent, slices_of
 
 __all__ = ["ragged_full"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.nodes import ArrayNode, AwkwardNode, ContainerNode, Node, RaggedNode, SparseNode, TableNode
-from databroker_like.tree._array_formats import as_described
-from databroker_like.tree._export import Export
-from databroker_like.tree._hdf5 import as_hdf5, boxes_of, dataset_of, hdf5_name, say
-from databroker_like.tree._ragged_formats import Ragged
-from databroker_like.tree._table_formats import column_into
+from databroker_like.tree.formats._array import as_described
+from databroker_like.tree.formats._export import Export
+from databroker_like.tree.formats._hdf5 import as_hdf5, boxes_of, dataset_of, hdf5_name, say
+from databroker_like.tree.formats._ragged import Ragged
+from databroker_like.tree.formats._table import column_into
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from databroker_like.nodes import ArrayNode, SparseNode
 from databroker_like.slices import Slices, sliced_shape
-from databroker_like.tree._array_formats import ARRAY_FORMATS, as_described
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._media import chosen
-from databroker_like.tree._portions import block_of, bytes_of, check_bytes, check_shape, sent, slices_of
-from databroker_like.tree._sparse_formats import SPARSE_FORMATS
+from databroker_like.tree.formats._array import ARRAY_FORMATS, as_described
+from databroker_like.tree.formats._sparse import SPARSE_FORMATS
+from databroker_like.tree.routes._portions import block_of, bytes_of, check_bytes, check_shape, sent, slices_of
 
 __all__ = ["array_block", "array_full"]
 

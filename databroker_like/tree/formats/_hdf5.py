@@ -7,8 +7,8 @@ from itertools import accumulate, product
 from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like.registry import require
-from databroker_like.tree._spool import spooled
 from databroker_like.tree._words import to_json
+from databroker_like.tree.formats._spool import spooled
 
 if TYPE_CHECKING:
     import numpy as np

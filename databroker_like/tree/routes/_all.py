@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from databroker_like.tree import _assets as assets
-from databroker_like.tree import _data_routes as data
-from databroker_like.tree import _deep as deep
-from databroker_like.tree import _revisions as revisions
-from databroker_like.tree import _told_routes as tell
-from databroker_like.tree import _zarr_routes as zarr
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._container_formats import JSON_SEQ
 from databroker_like.tree._envelopes import DEPTH, FIELDS
 from databroker_like.tree._filters import FILTERS, SORT
-from databroker_like.tree._pages import PAGES
 from databroker_like.tree._parameters import Parameter, choice, text, whole
-from databroker_like.tree._run_parts import PART_PARAMETERS, PART_SEQUENCE
-from databroker_like.tree._told_routes import FORMAT, TELLING
+from databroker_like.tree.formats._container import JSON_SEQ
+from databroker_like.tree.routes import _assets as assets
+from databroker_like.tree.routes import _data as data
+from databroker_like.tree.routes import _deep as deep
+from databroker_like.tree.routes import _revisions as revisions
+from databroker_like.tree.routes import _told as tell
+from databroker_like.tree.routes import _zarr as zarr
+from databroker_like.tree.routes._pages import PAGES
+from databroker_like.tree.routes._run_parts import PART_PARAMETERS, PART_SEQUENCE
+from databroker_like.tree.routes._told import FORMAT, TELLING
 
 __all__ = ["API", "ROUTES", "VIEWS", "Answers"]
 

@@ -11,9 +11,9 @@ from databroker_like.nodes._node import Query
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._envelopes import Told, enveloped, node_json
 from databroker_like.tree._filters import filters_of
-from databroker_like.tree._pages import Page, listing_links
 from databroker_like.tree._parameters import whole
-from databroker_like.tree._told_routes import told
+from databroker_like.tree.routes._pages import Page, listing_links
+from databroker_like.tree.routes._told import told
 
 __all__ = ["DEPTH", "search_deep"]
 

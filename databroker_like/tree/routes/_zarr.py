@@ -8,11 +8,11 @@ from typing import Any
 from databroker_like.errors import DatabrokerError, NotFound
 from databroker_like.nodes import ArrayNode, ContainerNode, Node, TableNode
 from databroker_like.structures import ArrayStructure
-from databroker_like.tree._array_formats import array_octets, as_described
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._portions import bytes_of, check_bytes
 from databroker_like.tree._words import JSON, to_json
-from databroker_like.tree._zarr import array_v2, array_v3, boxed, chunk_shape, group_v3, padded, type_in_v3
+from databroker_like.tree.formats._array import array_octets, as_described
+from databroker_like.tree.formats._zarr import array_v2, array_v3, boxed, chunk_shape, group_v3, padded, type_in_v3
+from databroker_like.tree.routes._portions import bytes_of, check_bytes
 
 __all__ = ["zarr_v2", "zarr_v3"]
 

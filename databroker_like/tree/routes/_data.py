@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from databroker_like.errors import InvalidFile
 from databroker_like.nodes import BrokenNode, ContainerNode, TableNode
-from databroker_like.tree._array_routes import array_block, array_full
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._awkward_routes import awkward_buffers, awkward_full
-from databroker_like.tree._container_formats import JSON_SEQ, written_documents
-from databroker_like.tree._dataset_formats import formats_of
-from databroker_like.tree._export import Export
 from databroker_like.tree._media import Format, chosen
-from databroker_like.tree._portions import columns_of, sent
-from databroker_like.tree._ragged_routes import ragged_full
-from databroker_like.tree._run_parts import run_part
-from databroker_like.tree._table_routes import table_full, table_partition
+from databroker_like.tree.formats._container import JSON_SEQ, written_documents
+from databroker_like.tree.formats._dataset import formats_of
+from databroker_like.tree.formats._export import Export
+from databroker_like.tree.routes._array import array_block, array_full
+from databroker_like.tree.routes._awkward import awkward_buffers, awkward_full
+from databroker_like.tree.routes._portions import columns_of, sent
+from databroker_like.tree.routes._ragged import ragged_full
+from databroker_like.tree.routes._run_parts import run_part
+from databroker_like.tree.routes._table import table_full, table_partition
 
 __all__ = [
     "array_block",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid
 from databroker_like.structures import ArrayStructure
-from databroker_like.tree._images import as_png, as_tiff
 from databroker_like.tree._media import UTF8, Format
-from databroker_like.tree._rows import Row, as_csv, as_html, as_sheet, plain_text
 from databroker_like.tree._words import JSON, to_json
+from databroker_like.tree.formats._images import as_png, as_tiff
+from databroker_like.tree.formats._rows import Row, as_csv, as_html, as_sheet, plain_text
 
 if TYPE_CHECKING:
     import numpy as np

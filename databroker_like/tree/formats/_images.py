@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like.errors import Invalid
 from databroker_like.registry import require
-from databroker_like.tree._spool import spooled
+from databroker_like.tree.formats._spool import spooled
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from databroker_like.nodes import MapNode
 from databroker_like.nodes.runs import RunsNode
 from databroker_like.testing import _runs as samples
 from databroker_like.tree import build_app
-from databroker_like.tree._run_parts import PART_SEQUENCE
+from databroker_like.tree.routes._run_parts import PART_SEQUENCE
 from tests.client.remote_runs import assert_same
 
 Ask = Callable[..., list[Any]]

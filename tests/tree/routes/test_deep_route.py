@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from databroker_like.nodes import ArrayData, MapNode
 from databroker_like.service import Settings
 from tests.tree.conftest import API, caller
-from tests.tree.test_told_routes import filters
+from tests.tree.routes.test_told_routes import filters
 
 
 def red(inside=None, **metadata):

@@ -26,7 +26,7 @@ from databroker_like.nodes import ArrayData, MapNode, RaggedData, SparseData, Ta
 from databroker_like.service import Settings
 from databroker_like.structures import ArrayStructure
 from databroker_like.tree import build_app
-from databroker_like.tree._zarr import boxed, chunk_shape, padded
+from databroker_like.tree.formats._zarr import boxed, chunk_shape, padded
 from tests.tree.conftest import caller
 
 GRID = np.arange(35.0).reshape(7, 5)

@@ -10,9 +10,9 @@ from databroker_like.errors import Invalid
 from databroker_like.registry import require
 from databroker_like.structures import AwkwardStructure
 from databroker_like.tree._media import Format
-from databroker_like.tree._table_formats import ARROW_TYPE, TABLE_FORMATS
 from databroker_like.tree._words import JSON, to_json
-from databroker_like.tree._zip import ZIP_TYPE, zipped
+from databroker_like.tree.formats._table import ARROW_TYPE, TABLE_FORMATS
+from databroker_like.tree.formats._zip import ZIP_TYPE, zipped
 
 __all__ = ["AWKWARD_FORMATS", "Buffers"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.tree._media import Format
-from databroker_like.tree._table_formats import ARROW_TYPE, TABLE_FORMATS, arrow_array
 from databroker_like.tree._words import JSON
+from databroker_like.tree.formats._table import ARROW_TYPE, TABLE_FORMATS, arrow_array
 
 if TYPE_CHECKING:
     import numpy as np

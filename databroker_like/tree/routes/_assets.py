@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from databroker_like.errors import InvalidRequest, NotFound
 from databroker_like.nodes import Asset
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._folders import OpenFile, files_in, opened
 from databroker_like.tree._parameters import text, whole
-from databroker_like.tree._ranges import Part, part_of
-from databroker_like.tree._told_routes import told
 from databroker_like.tree._words import JSON, to_json
+from databroker_like.tree.routes._folders import OpenFile, files_in, opened
+from databroker_like.tree.routes._ranges import Part, part_of
+from databroker_like.tree.routes._told import told
 
 __all__ = ["ID", "OCTETS", "RELATIVE_PATH", "manifest", "octets"]
 

@@ -1,0 +1,1 @@
+"""What each route answers, and all of them in one table."""
