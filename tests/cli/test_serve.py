@@ -196,3 +196,17 @@ def test_there_are_only_so_many_log_levels() -> None:
 def test_the_command_is_installed_under_its_name() -> None:
     (found,) = metadata.entry_points(group="console_scripts", name="databroker-like")
     assert found.load() is main
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(60, 3), (0, 4)])
+def test_what_is_still_being_answered_keeps_no_process_from_ending(seconds: int, status: int) -> None:
+    code = (
+        "import atexit, sys, threading, time\n"
+        "from databroker_like import cli\n"
+        "atexit.register(print, 'tidied')\n"
+        f"threading.Thread(target=time.sleep, args=({seconds},)).start()\n"
+        "cli._leave_what_goes_on(3)\n"
+        "sys.exit(4)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (status, "tidied\n")
