@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from databroker_like.client._bodies import regular, schema_of
-from databroker_like.client._buffers import ZIP, awkward_parts, ragged_parts
-from databroker_like.client._sending import data_link, send
 from databroker_like.client._side_by_side import side_by_side
-from databroker_like.client._writing_arrays import put_array, put_block
-from databroker_like.client._writing_others import put_ragged, put_sparse, put_sparse_block
-from databroker_like.client._writing_tables import add_rows, fitted, put_partition
+from databroker_like.client._writing._arrays import put_array, put_block
+from databroker_like.client._writing._bodies import regular, schema_of
+from databroker_like.client._writing._buffers import ZIP, awkward_parts, ragged_parts
+from databroker_like.client._writing._others import put_ragged, put_sparse, put_sparse_block
+from databroker_like.client._writing._sending import data_link, send
+from databroker_like.client._writing._tables import add_rows, fitted, put_partition
 from databroker_like.client.array import ArrayClient
 from databroker_like.client.awkward import AwkwardClient
 from databroker_like.client.container import Container

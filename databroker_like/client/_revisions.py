@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from databroker_like.client._paging import LARGEST_PAGE, pages
-from databroker_like.client._sending import send
+from databroker_like.client._finding._paging import LARGEST_PAGE, pages
+from databroker_like.client._writing._sending import send
 from databroker_like.client.context import Context
 from databroker_like.errors import NotFound, OutOfRange, WrongType
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import msgpack
 
 from databroker_like import registry
-from databroker_like.client._sending import url_of
+from databroker_like.client._writing._sending import url_of
 from databroker_like.client.context import Context
 from databroker_like.errors import (
     DatabrokerError,

@@ -13,7 +13,7 @@ from databroker_like.client._parts import part_of, pieces, slices_of
 from databroker_like.client._progress import progress
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client._subscribing import ArraySubscribing
-from databroker_like.client._writing_arrays import ArrayWriting
+from databroker_like.client._writing._arrays import ArrayWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, OutOfRange, ServiceFailed, TooLarge
 from databroker_like.slices import expand, format_slices, normalize

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from databroker_like import registry
-from databroker_like.client._writing_others import AwkwardWriting
+from databroker_like.client._writing._others import AwkwardWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import NoSuchColumn, OutOfRange, ServiceFailed, WrongType
 from databroker_like.structures import AwkwardStructure

@@ -13,8 +13,8 @@ from databroker_like.client._data_sources import DataSource
 from databroker_like.client._revisions import MetadataRevisions
 from databroker_like.client._saving import Into, to_file
 from databroker_like.client._specials import registered_client, special_client
-from databroker_like.client._updating import Updating
 from databroker_like.client._views import DictView, ListView
+from databroker_like.client._writing._updating import Updating
 from databroker_like.client.context import Context
 from databroker_like.errors import Invalid, NotOffered, listed, nearest
 from databroker_like.structures import Spec, Structure, structure_from_json

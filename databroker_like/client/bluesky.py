@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like import queries as q
-from databroker_like.client._remote_run import RemoteRun
-from databroker_like.client._remote_server import Server
+from databroker_like.client._runs._run import RemoteRun
+from databroker_like.client._runs._server import Server
 from databroker_like.client.composite import CompositeClient
 from databroker_like.client.container import Container
 from databroker_like.client.remote import BlueskyRemoteCatalog

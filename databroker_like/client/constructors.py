@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from databroker_like import registry
-from databroker_like.client._login import can_prompt
+from databroker_like.client._login._ways import can_prompt
 from databroker_like.client.base import StructureClients, client_of
 from databroker_like.client.context import Context
 from databroker_like.client.profiles import profile_of

@@ -11,11 +11,11 @@ from itertools import islice
 from typing import IO, Any
 
 from databroker_like.client._addresses import path_of
-from databroker_like.client._deep import DeepSearchResults
-from databroker_like.client._filters import Condition, filters_of, parameters
-from databroker_like.client._paging import LARGEST_PAGE, pages
+from databroker_like.client._finding._deep import DeepSearchResults
+from databroker_like.client._finding._filters import Condition, filters_of, parameters
+from databroker_like.client._finding._paging import LARGEST_PAGE, pages
 from databroker_like.client._subscribing import ContainerSubscribing
-from databroker_like.client._writing_nodes import ContainerWriting
+from databroker_like.client._writing._nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
 from databroker_like.errors import Invalid, NotFound, WrongType

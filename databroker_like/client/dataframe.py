@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client._subscribing import TableSubscribing
-from databroker_like.client._writing_tables import TableWriting
+from databroker_like.client._writing._tables import TableWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, NoSuchColumn, OutOfRange, ServiceFailed, listed, nearest
 from databroker_like.structures import TableStructure

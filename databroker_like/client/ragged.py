@@ -9,7 +9,7 @@ import orjson
 
 from databroker_like import registry
 from databroker_like.client._parts import part_of, slices_of
-from databroker_like.client._writing_others import RaggedWriting
+from databroker_like.client._writing._others import RaggedWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
 from databroker_like.slices import expand, format_slices, normalize

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from databroker_like.client._remote_runs import RemoteRuns
-from databroker_like.client._remote_server import Server, server_at
+from databroker_like.client._runs._collection import RemoteRuns
+from databroker_like.client._runs._server import Server, server_at
 from databroker_like.client.context import Context
 from databroker_like.core._collection import RunCollection
 from databroker_like.core._remote import RemoteBlueskyRun, headers_as_saved, url_as_saved

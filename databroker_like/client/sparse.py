@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from databroker_like import registry
 from databroker_like.client._parts import Part, part_of, slices_of
 from databroker_like.client._side_by_side import side_by_side
-from databroker_like.client._writing_others import SparseWriting
+from databroker_like.client._writing._others import SparseWriting
 from databroker_like.client.base import BaseClient
 from databroker_like.errors import ServiceFailed, TooLarge
 from databroker_like.slices import expand, format_slices, normalize

@@ -13,7 +13,7 @@ from typing import Any
 
 from databroker_like.client._copying import PLAIN, plan_of
 from databroker_like.client._progress import progress
-from databroker_like.client._sending import send, url_of
+from databroker_like.client._writing._sending import send, url_of
 from databroker_like.client.base import BaseClient, client_of
 from databroker_like.client.container import Container
 from databroker_like.errors import Conflict, DatabrokerError, Invalid, NotFound, listed, nearest

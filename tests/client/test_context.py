@@ -10,7 +10,7 @@ import pytest
 from databroker_like import errors
 from databroker_like import queries as q
 from databroker_like.client import Context
-from databroker_like.client._filters import filters_of
+from databroker_like.client._finding._filters import filters_of
 from databroker_like.client.constructors import from_context, from_uri
 from tests.client.small_server import SmallServer
 

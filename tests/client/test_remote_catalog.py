@@ -11,7 +11,7 @@ import pytest
 
 from databroker_like import queries as q
 from databroker_like.client import Context
-from databroker_like.client import _remote_runs as remote_runs
+from databroker_like.client._runs import _collection as remote_runs
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyRun
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog

@@ -12,8 +12,8 @@ import pytest
 
 from databroker_like import errors
 from databroker_like.client import Context, from_context
-from databroker_like.client._bodies import arrow_file
 from databroker_like.client._live import parsed_update
+from databroker_like.client._writing._bodies import arrow_file
 from databroker_like.client.stream import (
     ArraySubscription,
     CallbackRegistry,

@@ -106,7 +106,7 @@ def test_a_key_is_given_as_to_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None
         return made
 
     made = RemoteBlueskyRun(URL).source
-    monkeypatch.setattr("databroker_like.client._remote_run.remote_source", source)
+    monkeypatch.setattr("databroker_like.client._runs._run.remote_source", source)
     run = RemoteBlueskyRun(URL, api_key="one")
     run.configure_new(name="other")
     RemoteBlueskyEventStream(f"{URL}/primary", api_key="one")

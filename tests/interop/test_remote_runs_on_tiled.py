@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from databroker_like import queries as q
-from databroker_like.client._remote_server import server_at
+from databroker_like.client._runs._server import server_at
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyRun
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog

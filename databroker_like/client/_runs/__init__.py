@@ -1,0 +1,1 @@
+"""Runs that a server has: found there, and read as they are read here."""

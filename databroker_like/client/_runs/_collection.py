@@ -1,0 +1,278 @@
+"""The runs in a container on a server, found by its filters and finished here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from databroker_like import queries as q
+from databroker_like.client._finding._filters import filters_of, parameters
+from databroker_like.client._runs._queries import meant_by, narrowed
+from databroker_like.client._runs._run import RemoteRun
+from databroker_like.client._runs._server import Server
+from databroker_like.core._collection import Head, RunCollection
+from databroker_like.core._source import RunSource
+from databroker_like.errors import Invalid, NoSuchRun, NotFound, NotOffered, ServiceFailed, listed
+from databroker_like.queries import Everything, Node
+
+__all__ = ["RemoteRuns"]
+
+Doc = Mapping[str, Any]
+Item = dict[str, Any]
+
+_PAGE = 300
+#: What a listing told a moment ago is not asked again, by the one who looked it up there.
+_FRESH = 1.0
+_SEEN = 1000
+_RUNS = parameters(filters_of(q.SpecsQuery(("BlueskyRun",))))
+_CATALOGS = parameters(filters_of(q.SpecsQuery(("CatalogOfBlueskyRuns",))))
+_FIELDS = [("fields", "metadata"), ("fields", "specs"), ("fields", "structure_family")]
+
+
+class RemoteRuns(RunCollection):
+    """The runs in a container on a server of the Tiled protocol.
+
+    Parameters
+    ----------
+    server : Server
+    path : tuple of str
+        Of the container.
+    """
+
+    def __init__(self, server: Server, path: tuple[str, ...]) -> None:
+        self._server = server
+        self._path = path
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, tuple[float, Item]] = OrderedDict()
+        self._last: tuple[str, Item] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_server": self._server, "_path": self._path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def url(self, uid: str) -> str:
+        """The address of a run's node."""
+        return self._server.url("metadata", (*self._path, uid))
+
+    # -- what is asked -----------------------------------------------------------------------------------------------
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the server means by its filters what we mean."""
+        return "+databroker.like" in self._server.context.server_info.library_version
+
+    def _asked(self, query: Node) -> tuple[list[tuple[str, str]], bool]:
+        """Filters, and whether what they leave is all and nothing but what a query means."""
+        if isinstance(query, Everything):
+            return [*_RUNS], True
+        found = narrowed(query, is_ours=self._is_ours)
+        return [*_RUNS, *found.parameters], found.is_all
+
+    def _items(
+        self, query: Node, newest_first: bool, skip: int, limit: int | None
+    ) -> Iterator[tuple[str, Doc, Doc | None]]:
+        asked, is_all = self._asked(query)
+        matches = None if is_all else meant_by(query)
+        found = self._pages(asked, newest_first, skip if is_all else 0, limit if is_all else None)
+        heads = ((item["id"], *_documents(item)) for item in found)
+        if matches is not None:
+            return islice(
+                (head for head in heads if matches(head[1], head[2])), skip, None if limit is None else skip + limit
+            )
+        return islice(heads, limit)
+
+    def _pages(self, asked: list[tuple[str, str]], newest_first: bool, skip: int, limit: int | None) -> Iterator[Item]:
+        """The nodes that filters leave, by time, page by page as they are taken."""
+        if limit is not None and limit <= 0:
+            return
+        sign = "-" if newest_first else ""
+        size = _PAGE if limit is None else min(limit, _PAGE)
+        params: list[tuple[str, str | int]] = [*asked, *_FIELDS, ("sort", f"{sign}start.time"), ("page[limit]", size)]
+        if skip:
+            params.append(("page[offset]", skip))
+        url: str | None = self._server.url("search", self._path)
+        while url is not None:
+            page = self._get(url, params)
+            if not page["data"] and asked == _RUNS and not skip:
+                self._look_elsewhere()
+            for item in page["data"]:
+                self._remember(item)
+                yield item
+            following = (page.get("links") or {}).get("next")
+            if following == url:
+                raise ServiceFailed(f"the page after {url} is that page again")
+            url, params = following, []
+
+    def _look_elsewhere(self) -> None:
+        """Say where the runs are when there are none here."""
+        server, path = self._server, self._path
+        where = f"the node {'/'.join(path)!r}" if path else "the root"
+        if path and _is_run(server.context.get_item(path)):
+            raise Invalid(f"{where} at {server.api_uri} is a run itself: open it with RemoteBlueskyRun(url)")
+        params = [*_CATALOGS, *_FIELDS, ("page[limit]", 10)]
+        found = [item["id"] for item in self._get(server.url("search", path), params)["data"]]
+        if found:
+            raise Invalid(
+                f"{where} at {server.api_uri} has no runs, but catalogs of runs: {listed(found)}; the url of one is "
+                f"{server.url('metadata', (*path, found[0]))}"
+            )
+
+    def _get(self, url: str, params: Any) -> Any:
+        try:
+            return self._server.context.get_json(url, params)
+        except NotFound as error:
+            where = "/".join(self._path) or "the root"
+            raise NotFound(f"there is no container {where!r} at {self._server.api_uri}: {error}") from error
+
+    def _remember(self, item: Item) -> None:
+        with self._lock:
+            self._seen[item["id"]] = (time.monotonic(), item)
+            self._seen.move_to_end(item["id"])
+            while len(self._seen) > _SEEN:
+                self._seen.popitem(last=False)
+
+    def _item(self, uid: str) -> Item:
+        """What the server says of a run."""
+        with self._lock:
+            seen = self._seen.pop(uid, None)
+        if seen is not None and time.monotonic() - seen[0] < _FRESH:
+            item = seen[1]
+        else:
+            if not isinstance(uid, str) or not uid.strip():
+                raise NoSuchRun(f"no run has the uid {uid!r}")
+            try:
+                item = self._server.context.get_item((*self._path, uid))
+            except NotFound as error:
+                raise NoSuchRun(str(error)) from error
+            if not _is_run(item):
+                raise NoSuchRun(f"{uid!r} at {self._server.api_uri} is a node, and no run")
+        self._last = (uid, item)
+        return item
+
+    # -- what a catalog asks -------------------------------------------------------------------------------------------
+
+    def starts(self) -> Mapping[str, Doc]:
+        """The start documents of all runs, oldest first."""
+        return {uid: start for uid, start, _ in self.heads()}
+
+    def find(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[str]:
+        """The uids of the runs that match, by time."""
+        return (uid for uid, _, _ in self._items(query, newest_first, skip, limit))
+
+    def heads(
+        self, query: Node = Everything(), *, newest_first: bool = False, skip: int = 0, limit: int | None = None
+    ) -> Iterator[Head]:
+        """The uid, start and stop documents of the runs that match, by time; 300 to a request."""
+        return self._items(query, newest_first, skip, limit)
+
+    def count(self, query: Node = Everything()) -> int:
+        """How many runs match; counted by the server where it can tell."""
+        asked, is_all = self._asked(query)
+        if not is_all:
+            return sum(1 for _ in self._items(query, False, 0, None))
+        page = self._get(self._server.url("search", self._path), [*asked, ("fields", "count"), ("page[limit]", 1)])
+        return int(page["meta"]["count"])
+
+    def distinct(self, key: str, query: Node = Everything()) -> list[tuple[Any, int]]:
+        """The different values at a key, each with how many runs have it."""
+        if not isinstance(key, str) or not self._is_ours:
+            return super().distinct(key, query)
+        asked, is_all = self._asked(query)
+        if not is_all or not key or (key.partition(".")[0] == "stop" and "." not in key):
+            return super().distinct(key, query)
+        name = key if key.partition(".")[0] == "stop" else f"start.{key}"
+        url = self._server.url("distinct", self._path)
+        told = self._get(url, [("metadata", name), ("counts", "true"), *asked])
+        return [(one["value"], one["count"]) for one in told["metadata"][name]]
+
+    def matches(self, uid: str, query: Node) -> bool:
+        """Whether there is a run of this full uid, and it matches."""
+        try:
+            item = self._item(uid)
+        except NotFound:
+            return False
+        self._remember(item)
+        return isinstance(query, Everything) or meant_by(query)(*_documents(item))
+
+    def has(self, uid: str) -> bool:
+        """Whether there is a run of this full uid."""
+        return self.matches(uid, Everything())
+
+    def start(self, uid: str) -> Doc:
+        """The start document of a run."""
+        return _documents(self._item(uid))[0]
+
+    def stop(self, uid: str) -> Doc | None:
+        """The stop document of a run, or None."""
+        return _documents(self._item(uid))[1]
+
+    def version(self, uid: str) -> Any:
+        """The stop document as text: what was found with the start document a moment ago; None without one."""
+        item = self._known(uid)
+        stop = None if item is None else _documents(item)[1]
+        return None if stop is None else repr(stop)
+
+    def source(self, uid: str, get_filler: Any) -> RunSource:
+        """The source of a run; nothing is asked yet."""
+        return RunSource.of(RemoteRun(self._server, (*self._path, uid), self._known(uid)), get_filler)
+
+    def source_at(self, uid: str, get_filler: Any, revision: int) -> RunSource:
+        """The source of a run that was never amended: at revision 0, it is what it is.
+
+        Parameters
+        ----------
+        uid : str
+        get_filler : callable
+        revision : int
+
+        Returns
+        -------
+        RunSource
+
+        Raises
+        ------
+        NotOffered
+            When the run was amended: a server sends the documents that hold now.
+        OutOfRange
+            When there is no such revision.
+        """
+        url = self._server.url("revisions", (*self._path, uid))
+        if self._get(url, [("page[limit]", 1)])["data"]:
+            raise NotOffered(
+                f"run {uid} was amended, and {self._server.api_uri} sends its documents as they are now; what it was "
+                "before is read where the run is kept"
+            )
+        return super().source_at(uid, get_filler, revision)
+
+    def _known(self, uid: str) -> Item | None:
+        """What a run was just found to be."""
+        last = self._last
+        if last is not None and last[0] == uid:
+            return last[1]
+        with self._lock:
+            return self._seen[uid][1] if uid in self._seen else None
+
+
+def _is_run(item: Item) -> bool:
+    start = ((item["attributes"].get("metadata") or {}).get("start")) or {}
+    return isinstance(start, Mapping) and "uid" in start
+
+
+def _documents(item: Item) -> tuple[Doc, Doc | None]:
+    """The start and stop documents in the metadata of a node."""
+    metadata = item["attributes"].get("metadata") or {}
+    if not _is_run(item):
+        raise Invalid(f"the node {item['id']!r} is no run: its metadata has no start document")
+    return metadata["start"], metadata.get("stop") or None

@@ -1,0 +1,164 @@
+"""The getters of a run on any server of the Tiled protocol, by the way that the server offers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from databroker_like.client._runs._layout import RunInLayout
+from databroker_like.client._runs._parts import NotInParts, RunInParts
+from databroker_like.client._runs._server import Server, server_at
+from databroker_like.core._filler import filler_getter
+from databroker_like.core._source import RunSource
+from databroker_like.errors import NoSuchRun, NotFound
+from databroker_like.files._lazy import LazyArray
+
+__all__ = ["RemoteRun", "remote_source"]
+
+Doc = Mapping[str, Any]
+
+
+class RemoteRun:
+    """The getters of a run on a server; nothing is asked before one is called.
+
+    Parameters
+    ----------
+    server : Server
+    path : tuple of str
+        Of the run's node.
+    item : dict, optional
+        What the server was just found to say of the node.
+    """
+
+    def __init__(self, server: Server, path: tuple[str, ...], item: dict[str, Any] | None = None) -> None:
+        self._server = server
+        self._path = path
+        self._item = item
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._way: RunInParts | RunInLayout | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self._server, self._path)
+
+    @property
+    def _told(self) -> RunInParts | RunInLayout:
+        """The run as this server tells it: in parts, with its documents to the letter; or as nodes alone."""
+        with self._lock:
+            if self._way is None:
+                self._way = self._found()
+            return self._way
+
+    def _found(self) -> RunInParts | RunInLayout:
+        server = self._server
+        layout = RunInLayout(server, self._path, self._item)
+        if server.tells_parts is None:
+            layout.look()
+            server.tells_parts = layout.has_documents
+        if not server.tells_parts:
+            layout.look()
+            return layout
+        parts = RunInParts(server, self._path)
+        try:
+            parts.around()
+        except NotInParts:
+            layout.look()
+            return layout
+        except NotFound as error:
+            raise NoSuchRun(str(error)) from error
+        return parts
+
+    def get_run_start(self) -> Doc:
+        """As `RunSource` says of each of these."""
+        return self._told.get_run_start()
+
+    def get_run_stop(self) -> Doc | None:
+        """The stop document, if there is one."""
+        return self._told.get_run_stop()
+
+    def get_event_descriptors(self) -> list[Doc]:
+        """The descriptors."""
+        return self._told.get_event_descriptors()
+
+    def get_event_pages(self, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterable[Doc]:
+        """The events of a descriptor."""
+        return self._told.get_event_pages(descriptor_uid, skip, limit)
+
+    def get_event_count(self, descriptor_uid: str) -> int:
+        """How many there are."""
+        return self._told.get_event_count(descriptor_uid)
+
+    def get_resource(self, uid: str) -> Doc:
+        """A resource."""
+        return self._told.get_resource(uid)
+
+    def get_resources(self) -> list[Doc]:
+        """The resources that the run lists."""
+        return self._told.get_resources()
+
+    def lookup_resource_for_datum(self, datum_id: str) -> str:
+        """The uid of the resource of a datum."""
+        return self._told.lookup_resource_for_datum(datum_id)
+
+    def get_datum_pages(self, resource_uid: str, skip: int = 0, limit: int | None = None) -> Iterable[Doc]:
+        """The datums of a resource."""
+        return self._told.get_datum_pages(resource_uid, skip, limit)
+
+    def get_stream_resources(self) -> list[Doc]:
+        """The stream resources."""
+        return self._told.get_stream_resources()
+
+    def get_stream_datums(self, stream_resource_uid: str) -> list[Doc]:
+        """The stream datums of one of them."""
+        return self._told.get_stream_datums(stream_resource_uid)
+
+    def get_column(self, descriptor_uid: str, key: str) -> LazyArray | None:
+        """External values, which the server reads."""
+        return self._told.get_column(descriptor_uid, key)
+
+
+#: Runs that came from other processes a moment ago: tasks of dask bring the same one again and again.
+_KEPT, _KEPT_FOR = 16, 30.0
+_kept: OrderedDict[tuple[int, tuple[str, ...]], tuple[float, RemoteRun]] = OrderedDict()
+_kept_lock = threading.Lock()
+
+
+def _again(server: Server, path: tuple[str, ...]) -> RemoteRun:
+    with _kept_lock:
+        when, run = _kept.pop((id(server), path), (0.0, None))
+        if run is None or time.monotonic() - when > _KEPT_FOR:
+            when, run = time.monotonic(), RemoteRun(server, path)
+        _kept[id(server), path] = (when, run)
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
+        return run
+
+
+def remote_source(
+    url: str, *, headers: Mapping[str, str] | None = None, api_key: str | None = None, get_filler: Any = None
+) -> RunSource:
+    """The source of the run at a URL; nothing is asked yet.
+
+    Parameters
+    ----------
+    url : str
+        Of the run's node on a server of the Tiled protocol.
+    headers : mapping, optional
+        Sent to this server alone.
+    api_key : str, optional
+        In the place of the one in the URL or in the environment.
+    get_filler : callable, optional
+        As `RunSource` has it.
+
+    Returns
+    -------
+    RunSource
+    """
+    server, path = server_at(url, headers=headers, api_key=api_key)
+    filler = filler_getter("event_model.Filler", {}, {}) if get_filler is None else get_filler
+    return RunSource.of(RemoteRun(server, path), filler)

@@ -1,0 +1,241 @@
+"""What runs on a service do that recorded ones do not show: files, growth, failures, requests, other processes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from databroker_like.client._runs import _parts, _server
+from databroker_like.client.remote import BlueskyRemoteCatalog
+from databroker_like.core import RemoteBlueskyEventStream, RemoteBlueskyRun
+from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
+from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
+from databroker_like.errors import MissingFile, NoSuchRun, NotOffered, OutOfRange
+from databroker_like.testing import _runs as samples
+from tests.client.remote_runs import assert_same, counting, live, read_quietly, served
+
+
+def _insert(catalog: Any, documents: Any) -> str:
+    for name, doc in documents:
+        catalog.v1.insert(name, doc)
+    return str(documents[0][1].get("uid"))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[BlueskyEmbeddedCatalog]:
+    catalog = BlueskyEmbeddedCatalog(str(tmp_path / "store"))
+    yield catalog
+    catalog.close()
+
+
+@pytest.mark.parametrize("sample", samples.SAMPLES)
+@pytest.mark.parametrize("kind", ["embedded", "in_memory"])
+def test_every_sample_is_the_same(kind: str, sample: str, here: Any) -> None:
+    catalog = here if kind == "embedded" else BlueskyInMemoryCatalog()
+    uid = _insert(catalog, samples.SAMPLES[sample]())
+    with served(catalog) as there:
+        for name in catalog[uid]:
+            expected, left_out = read_quietly(catalog[uid][name].read)
+            found, also = read_quietly(there[uid][name].read)
+            assert found.identical(expected)
+            assert also == left_out
+        for strict_order in (True, False):
+            expected = [(name, dict(doc)) for name, doc in catalog[uid].documents(fill="no", strict_order=strict_order)]
+            found = [(name, dict(doc)) for name, doc in there[uid].documents(fill="no", strict_order=strict_order)]
+            assert_same(found, expected)
+
+
+@pytest.fixture
+def images(here: Any, tmp_path: Path) -> str:
+    """A run with images in files of resources and datums."""
+    files = tmp_path / "images"
+    files.mkdir()
+    return _insert(here, samples.external(files, events=4, uid="images"))
+
+
+@pytest.fixture
+def frames(here: Any, tmp_path: Path) -> str:
+    """A run with images in a file of stream resources and stream datums."""
+    documents = samples.stream_external(str(tmp_path), events=4, uid="frames")
+    resource = next(doc for name, doc in documents if name == "stream_resource")
+    key = next(doc for name, doc in documents if name == "descriptor")["data_keys"][resource["data_key"]]
+    path = Path(resource["uri"].removeprefix("file://localhost"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        shape = (4, *key["shape"])
+        file[resource["parameters"]["dataset"]] = np.arange(np.prod(shape), dtype="uint16").reshape(shape)
+    return _insert(here, documents)
+
+
+@pytest.mark.parametrize("kind", ["images", "frames"])
+def test_external_values_are_read_by_the_service(kind: str, here: Any, request: pytest.FixtureRequest) -> None:
+    uid = request.getfixturevalue(kind)
+    with served(here) as there:
+        dataset = here[uid]["primary"].read()
+        assert there[uid]["primary"].read().identical(dataset)
+        lazy = there[uid]["primary"].to_dask()
+        assert all(hasattr(column.data, "dask") for column in lazy.values())
+        assert lazy.compute().identical(dataset)
+        for fill in ("yes", "delayed"):
+            for strict_order in (True, False):
+                asked = {"fill": fill, "strict_order": strict_order}
+                for (name, one), (other_name, other) in zip(
+                    there[uid].documents(**asked), here[uid].documents(**asked), strict=True
+                ):
+                    assert name == other_name
+                    if name == "event_page":
+                        assert list(one["data"]) == list(other["data"])
+                        for key in one["data"]:
+                            assert_same(
+                                list(map(np.asarray, one["data"][key])), list(map(np.asarray, other["data"][key]))
+                            )
+
+
+@pytest.mark.parametrize("kind", ["images", "frames"])
+def test_n_blocks_cost_n_requests_and_two(kind: str, here: Any, request: pytest.FixtureRequest) -> None:
+    uid = request.getfixturevalue(kind)
+    with served(here) as there:
+        blocks = 1 + sum(len(column.blocks[0]) for column in _columns(there[uid]["primary"]))
+        for read in (
+            lambda run: run["primary"].read(),
+            lambda run: run["primary"].to_dask().compute(),
+            lambda run: list(run.documents(fill="yes")),
+        ):
+            # Not even what kind of server it is, is known.
+            _server._in_parts.clear()
+            run = RemoteBlueskyRun(source=there.collection.source(uid, here[uid].source.get_filler))
+            with counting(there) as asked:
+                read(run)
+            assert len(asked) <= blocks + 2, asked
+        with counting(there) as asked:
+            assert list(run["primary"].config) == list(here[uid]["primary"].config)
+            run["primary"].timestamps.read()
+        assert asked == []  # the run has ended, and its events are here
+
+
+def _columns(stream: Any) -> list[Any]:
+    reading = stream._reading()
+    reading.dataset(lazy=True)
+    return [column for columns in reading.lazy_columns.values() for column in columns if hasattr(column, "blocks")]
+
+
+def test_a_file_that_is_gone_is_told_as_here(here: Any, images: str, tmp_path: Path) -> None:
+    for file in (tmp_path / "images").iterdir():
+        file.unlink()
+    with served(here) as there:
+        for catalog in (here, there):
+            for read in (catalog[images]["primary"].read, catalog[images]["primary"].to_dask):
+                found, left_out = read_quietly(read)
+                assert "image" not in found
+                assert len(left_out) == 1
+                assert "'image'" in left_out[0]
+            with pytest.raises(MissingFile):
+                catalog[images]["primary"].configure_new(include=["image"]).read()
+            with pytest.raises(MissingFile):
+                list(catalog[images].documents(fill="yes"))
+
+
+def test_values_of_different_shapes_are_a_column_of_arrays(here: Any, images: str, tmp_path: Path) -> None:
+    first = min((tmp_path / "images").iterdir())
+    np.save(first, np.load(first)[..., :1])
+    with served(here) as there:
+        expected, _ = read_quietly(here[images]["primary"].read)
+        found, _ = read_quietly(there[images]["primary"].read)
+        assert expected["image"].dtype == found["image"].dtype == object
+        for one, other in zip(found["image"].values, expected["image"].values, strict=True):
+            assert_same(one, other)
+
+
+def test_reading_again_sees_more(here: Any) -> None:
+    documents = samples.scalars(4, uid="growing")
+    with served(here) as there:
+        _insert(here, documents[:1])
+        run = there["growing"]
+        assert (list(run), run.metadata["stop"]) == ([], None)
+        _insert(here, documents[1:4])
+        assert len(run["primary"].read()["time"]) == 2
+        _insert(here, documents[4:5])
+        assert len(run["primary"].read()["time"]) == 3
+        assert [name for name, _ in run.documents(fill="no")][-1] == "event_page"
+        _insert(here, documents[5:])
+        assert run.metadata["stop"]["exit_status"] == "success"
+        assert run["primary"].read().identical(here["growing"]["primary"].read())
+        assert there["growing"] is run
+
+
+def test_files_that_come_while_a_run_goes_on_are_read(here: Any, tmp_path: Path) -> None:
+    documents = samples.external(tmp_path, events=4, uid="growing")
+    first = next(at for at, (name, _) in enumerate(documents) if name == "event") + 1
+    with served(here) as there:
+        _insert(here, documents[:first])
+        run = there["growing"]
+        assert run["primary"].read()["image"].shape == (1, 4, 5)
+        assert len([name for name, _ in run.documents(fill="no") if name == "datum_page"]) == 1
+        _insert(here, documents[first:])
+        expected = here["growing"]
+        assert run["primary"].read().identical(expected["primary"].read())
+        found = [(name, dict(doc)) for name, doc in run.documents(fill="no")]
+        assert_same(found, [(name, dict(doc)) for name, doc in expected.documents(fill="no")])
+
+
+def test_a_stream_of_many_descriptors_is_read_in_some_requests(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = _insert(here, samples.several_streams(3, uid="many"))
+    monkeypatch.setattr(_parts, "_AT_ONCE", 1)
+    with served(here) as there:
+        for name in here[uid]:
+            assert there[uid][name].read().identical(here[uid][name].read())
+
+
+def test_a_run_that_is_amended_or_deleted_is_not_what_it_was(here: Any) -> None:
+    uid = _insert(here, samples.scalars(1, uid="one"))
+    with served(here) as there:
+        assert "sample" not in there[uid].metadata["start"]
+        assert there[uid].at_revision(0).metadata["start"] == here[uid].metadata["start"]
+        with pytest.raises(OutOfRange):
+            there[uid].at_revision(1)
+        here.amend(uid, {"start": {"sample": "gold"}}, reason="it was forgotten")
+        assert there[uid].metadata["start"]["sample"] == "gold"
+        with pytest.raises(NotOffered, match="amended"):
+            there[uid].at_revision(0)
+        with pytest.raises(NotOffered, match="catalog"):
+            RemoteBlueskyRun(source=there[uid].source).at_revision(0)
+        here.delete(uid)
+        with pytest.raises(NoSuchRun):
+            there[uid]
+
+
+def test_transforms_are_applied_where_they_were_given(here: Any) -> None:
+    uid = _insert(here, samples.scalars(1, uid="one"))
+    with served(here, transforms={"start": _golden}) as there:
+        assert there[uid].metadata["start"]["sample"] == "gold"
+        assert next(there[uid].documents(fill="no"))[1]["sample"] == "gold"
+
+
+def _golden(doc: dict[str, Any]) -> dict[str, Any]:
+    return {**doc, "sample": "gold"}
+
+
+def test_an_address_is_all_that_is_needed(here: Any, images: str) -> None:
+    expected = here[images]["primary"].read()
+    with live(here) as url:
+        catalog = BlueskyRemoteCatalog(url, api_key="secret")
+        again = pickle.loads(pickle.dumps(catalog))
+        assert again[-1]["primary"].read().identical(expected)
+        run = RemoteBlueskyRun(f"{url}/{images}?api_key=secret", {}, "a name", {}, {})
+        assert run["primary"].read().identical(expected)
+        assert pickle.loads(pickle.dumps(run))["primary"].read().identical(expected)
+        stream = RemoteBlueskyEventStream(f"{url}/{images}/primary?api_key=secret", parameters={"include": ["image"]})
+        assert list(stream.read()) == ["image"]
+        lazy = pickle.loads(pickle.dumps(catalog[-1]["primary"].to_dask()))
+        assert lazy.compute().identical(expected)
+        assert "secret" not in repr((catalog, run, stream, lazy["image"].data, lazy["image"].data.dask))
+        one, other = catalog.collection, BlueskyRemoteCatalog(url, api_key="secret").collection
+        assert one._server is other._server  # one session, whoever asks
+        with pytest.raises(NoSuchRun):
+            list(RemoteBlueskyRun(f"{url}/nothing?api_key=secret"))
