@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -42,6 +43,9 @@ class ServedFile(CatalogFile):
             order = tuple(map(str, data["sources"]))
             data["sources"] = {name: source for name, source in data["sources"].items() if str(name) not in faulty}
             text = yaml.safe_dump(data, sort_keys=False)
+        # What it said of itself before would stay beside what it says now.
+        self.metadata: dict[str, Any] = {}
+        self.description = None
         super().parse(text)
         self.faulty, self.order = faulty, order or tuple(self._entries)
         for entry in self._entries.values():

@@ -59,6 +59,7 @@ class CatalogNode(ContainerNode):
         self._lock = threading.RLock()
         self._held: dict[str, HeldSource] = {}
         self._problem = ""
+        self._says_itself = False
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> CatalogNode:
@@ -78,11 +79,9 @@ class CatalogNode(ContainerNode):
         InvalidCatalog
             When there is a mistake in the file that is not in one of its sources alone.
         """
-        catalog = ServedFile(os.fspath(path))
-        said = {key: value for key, value in (catalog.metadata or {}).items() if key not in OURS}
-        if catalog.description:
-            said["description"] = catalog.description
-        return cls(catalog, metadata=said)
+        found = cls(ServedFile(os.fspath(path)))
+        found._says_itself = True
+        return found
 
     def __enter__(self) -> CatalogNode:
         return self
@@ -101,7 +100,15 @@ class CatalogNode(ContainerNode):
     def metadata(self) -> Mapping[str, Any]:
         """What is said of it; and ``error``, when the file was changed and cannot be read any more."""
         self._names()
-        return {**self._metadata, "error": self._problem} if self._problem else self._metadata
+        said = self._said() if self._says_itself else self._metadata
+        return {**said, "error": self._problem} if self._problem else said
+
+    def _said(self) -> Mapping[str, Any]:
+        """What the file says of itself, as it is now."""
+        said = {key: value for key, value in (self._catalog.metadata or {}).items() if key not in OURS}
+        if self._catalog.description:
+            said["description"] = self._catalog.description
+        return said
 
     # -- nodes
 

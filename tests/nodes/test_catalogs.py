@@ -319,3 +319,13 @@ def test_documents_of_which_not_each_has_every_key_are_a_table_with_all_keys(fol
     (folder / "r.json").write_text(json.dumps([{"a": 1}, {"b": "x", "a": 2}, {"c": [3]}]))
     with _tree(folder, SOURCES) as tree:
         assert _table(tree.get("records")) == {"a": [1, 2, None], "b": [None, "x", None], "c": [None, None, [3]]}
+
+
+def test_what_a_file_says_of_itself_is_as_it_is_now(folder: Path) -> None:
+    with _tree(folder, "description: one\nmetadata: {a: 1}\nsources: {}\n") as tree:
+        assert tree.metadata == {"a": 1, "description": "one"}
+        (folder / "lab.yml").write_text("description: two\nmetadata: {b: 22}\nsources: {}\n")
+        assert tree.metadata == {"b": 22, "description": "two"}
+        (folder / "lab.yml").write_text("description: [three\nsources: {}\n")
+        assert tree.metadata["error"].startswith("lab.yml, line ")
+        assert (tree.metadata["b"], tree.metadata["description"]) == (22, "two")
