@@ -181,7 +181,7 @@ def expand(slices: Any, ndim: int) -> tuple[int | slice, ...]:
 
     Raises
     ------
-    Invalid
+    OutOfRange
         When there are more than axes.
 
     Examples
@@ -192,7 +192,7 @@ def expand(slices: Any, ndim: int) -> tuple[int | slice, ...]:
     parts = normalize(slices)
     named = sum(part is not Ellipsis for part in parts)
     if named > ndim:
-        raise Invalid(f"{named} indexes for an array of {ndim} axes")
+        raise OutOfRange(f"{named} indexes for an array of {ndim} axes")
     rest = (slice(None),) * (ndim - named)
     at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
     return tuple(part for part in (*parts[:at], *rest, *parts[at + 1 :]) if part is not Ellipsis)

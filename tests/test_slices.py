@@ -97,7 +97,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_more_indexes_than_axes_and_indexes_beyond_an_axis_are_refused() -> None:
-    with pytest.raises(Invalid, match="3 indexes for an array of 2 axes"):
+    # As numpy says it: an IndexError.
+    with pytest.raises(OutOfRange, match="3 indexes for an array of 2 axes"):
         sliced_shape((0, 0, 0), (2, 2))
     for index in (2, -3):
         with pytest.raises(OutOfRange, match="axis 1"):

@@ -60,6 +60,10 @@ class _DataFrameClient(TableSubscribing, TableWriting, BaseClient):
         self._checked([column])
         return self._child(self.context.get_item([*self.path_parts, column]))
 
+    def _ipython_key_completions_(self) -> list[str]:
+        # What is offered after table[" and the tab key.
+        return list(self.columns)
+
     def export(
         self,
         filepath: str | os.PathLike[str] | IO[bytes],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import ItemsView as _ItemsView
 from collections.abc import Iterator
 from collections.abc import KeysView as _KeysView
@@ -9,7 +10,7 @@ from collections.abc import ValuesView as _ValuesView
 from itertools import islice
 from typing import Any, Protocol
 
-from databroker_like.errors import Invalid, OutOfRange
+from databroker_like.errors import Invalid, OutOfRange, WrongType
 
 __all__ = ["ItemsView", "KeysView", "ValuesView"]
 
@@ -47,8 +48,10 @@ class _Cut:
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return self._part(index)
-        if not isinstance(index, int):
-            raise Invalid(f"a position or a slice is meant here, not {index!r}")
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise WrongType(f"a position or a slice is meant here, not {index!r:.100}") from None
         reverse = index < 0
         found = self._taken(-1 - index if reverse else index, 1, reverse)
         if not found:

@@ -92,13 +92,22 @@ def test_blocks_are_read(opened: Any, server: Any) -> None:
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("index", [None, 1.5, [0, 1], (0, 0, 0)])
+@pytest.mark.parametrize("index", [None, 1.5, [0, 1]])
 def test_what_is_no_index_is_told_without_asking(opened: Any, server: Any, index: Any) -> None:
     client = opened("image")
     server.asked.clear()
     with pytest.raises(errors.Invalid):
         client[index]
     assert server.asked == []
+
+
+def test_more_indexes_than_axes_are_an_index_error_as_of_numpy(opened: Any, server: Any) -> None:
+    client = opened("image")
+    server.asked.clear()
+    with pytest.raises(IndexError, match="3 indexes for an array of 2 axes"):
+        client[0, 0, 0]
+    # The array might have become another one meanwhile.
+    assert server.asked == [("GET", "/metadata/image", [])]
 
 
 def test_an_array_that_has_grown_is_read_as_it_is_now(opened: Any, server: Any) -> None:

@@ -83,6 +83,14 @@ def test_the_last_node_is_one_request(opened: Any, server: Any) -> None:
     assert server.asked == [("GET", "/search/", [("fields", ""), ("sort", "-"), ("page[limit]", "1")])]
 
 
+def test_positions_are_whole_numbers_of_any_kind(opened: Any) -> None:
+    keys = opened().keys()
+    assert keys[np.int64(1)] == keys[1]
+    for wrong in ("a", 1.5, None):
+        with pytest.raises(TypeError, match="a position or a slice"):
+            keys[wrong]
+
+
 def test_a_long_slice_is_paged(opened: Any, server: Any) -> None:
     server.nodes = {f"n{n}": {} for n in range(700)}
     container = opened()

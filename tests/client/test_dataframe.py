@@ -43,6 +43,10 @@ def test_one_column_is_an_array(opened: Any) -> None:
     assert opened("table")["a"].read().tolist() == [1, 2, 3, 4, 5]
 
 
+def test_columns_are_offered_to_choose_from(opened: Any) -> None:
+    assert "a" in opened("table")._ipython_key_completions_() == list(opened("table"))
+
+
 @pytest.mark.parametrize("wrong", [["aa"], ["a", "nothing"]])
 def test_columns_that_are_not_there_are_told_without_asking(opened: Any, server: Any, wrong: list[str]) -> None:
     client = opened("table")

@@ -199,7 +199,7 @@ def test_a_part_that_is_not_there_is_refused() -> None:
     node = ArrayData(np.zeros((4, 2)), chunks=((2, 2), (2,)))
     with pytest.raises(OutOfRange, match="axis 0"):
         node.read((4,))
-    with pytest.raises(Invalid, match="3 indexes"):
+    with pytest.raises(OutOfRange, match="3 indexes"):
         node.read((0, 0, 0))
     with pytest.raises(OutOfRange, match="no block"):
         node.read_block((2, 0))
