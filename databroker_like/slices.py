@@ -213,10 +213,8 @@ def sliced_shape(slices: Any, shape: Sequence[int]) -> tuple[int, ...]:
 
     Raises
     ------
-    Invalid
-        When there are more indexes than axes.
     OutOfRange
-        When an index lies beyond its axis.
+        When an index lies beyond its axis, or there are more indexes than axes.
 
     Examples
     --------

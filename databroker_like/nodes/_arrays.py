@@ -51,9 +51,7 @@ class ArrayNode(Node):
         Raises
         ------
         OutOfRange
-            When an index lies beyond its axis.
-        Invalid
-            When there are more indexes than axes.
+            When an index lies beyond its axis, or there are more indexes than axes.
         """
 
     def read_block(self, block: Sequence[int], slices: Slices = ()) -> np.ndarray:
