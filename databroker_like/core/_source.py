@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from databroker_like import registry
@@ -93,7 +94,7 @@ class RunSource:
         -------
         RunSource
         """
-        getters = {name: getattr(run, name) for name in GETTERS if name != "get_filler"}
+        getters = dict(zip(_OF_RUNS, _getters_of(run), strict=True))
         return cls(get_filler=get_filler, get_column=getattr(run, "get_column", _read_here), **getters)
 
     @classmethod
@@ -170,3 +171,6 @@ def _with_skip_and_limit(getter: Callable[..., Iterable[Doc]]) -> Callable[..., 
         return getter
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     return getter if takes_any or {"skip", "limit"} <= set(parameters) else _Sliced(getter)
+#: Those that a run has as methods, and all of them at once.
+_OF_RUNS = tuple(name for name in GETTERS if name != "get_filler")
+_getters_of = attrgetter(*_OF_RUNS)
