@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import gc
 import logging
 import os
 import signal
@@ -139,6 +140,9 @@ def run(app: Any, listening: socket.socket, *, log_level: str = "info", ready: C
     # Each thread that decodes keeps memory for itself; more of them than there are processors decode no faster.
     for name in ("ZARR_THREADING__MAX_WORKERS", "ZARR_ASYNC__CONCURRENCY"):
         os.environ.setdefault(name, str(os.cpu_count() or 1))
+    # What is there at the start stays; and a page of a listing is no reason to look at all that there is.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     server = _Server(config, ready)
     # A signal may come before the server minds signals; and that which ended it is raised once more when it has ended.
     kept = {number: signal.signal(number, server.stop) for number in (signal.SIGINT, signal.SIGTERM)}
