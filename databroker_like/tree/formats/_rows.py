@@ -22,8 +22,8 @@ Row = Sequence[Any]
 _ROWS_AT_ONCE = 1000
 #: What a sheet of Excel has room for.
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CHARACTERS = 1_048_576, 16_384, 32_767
-#: Each takes a hundred times as long as a number in another format.
-_MOST_CELLS = 2_000_000
+#: Each takes a hundred times as long as a number in another format: so many are written within some ten seconds.
+_MOST_CELLS = 250_000
 _CELLS = (str, int, float, bool, datetime, date, time, timedelta)
 
 
@@ -151,7 +151,8 @@ def as_sheet(header: Row | None, rows: Iterable[Row], *, count: int, width: int)
 
     if count * width > _MOST_CELLS:
         raise TooLarge(
-            f"this would be {count * width} cells, and {_MOST_CELLS} are sent as a sheet: ask for a part, or for CSV"
+            f"this would be {count * width} cells, and no more than {_MOST_CELLS} are sent as a sheet of Excel, which "
+            "takes long to write: ask for a part of it, or for the format 'csv' or 'parquet'"
         )
 
     def write(file: IO[bytes]) -> None:

@@ -639,9 +639,12 @@ def test_names_that_netcdf_has_for_itself_are_left_to_it():
 
 
 def test_a_sheet_that_would_take_very_long_is_refused():
-    client = caller(MapNode({"a": ArrayData(np.zeros((3000, 1000), "i1"))}))
-    reply = client.get("/api/v1/array/full/a?format=xlsx")
-    assert (reply.status_code, "3000000 cells" in reply.json()["detail"]) == (413, True)
+    table = TableData(pd.DataFrame({"x": np.arange(125_001), "y": 0.5}))
+    client = caller(MapNode({"a": ArrayData(np.zeros((251, 1000), "i1")), "t": table}))
+    for path, cells in (("array/full/a", "251000 cells"), ("table/full/t", "250002 cells")):
+        reply = client.get(f"/api/v1/{path}?format=xlsx")
+        detail = reply.json()["detail"]
+        assert (reply.status_code, [word in detail for word in (cells, "'csv'", "'parquet'")]) == (413, [True] * 3)
 
 
 def test_an_image_of_many_rows_is_spread_over_all_of_them(monkeypatch):
