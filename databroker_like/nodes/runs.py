@@ -125,12 +125,7 @@ class RunsNode(ContainerNode):
         for key, direction in self._sorting:
             if key in _BY_TIME:
                 return by, {"newest_first": direction < 0}
-            # What is neither of the start document nor of the stop document is at no run.
-            top, _, below = key.partition(".")
-            if top == "start" and below and below.partition(".")[0] != "stop":
-                by.append((below, direction))
-            elif top == "stop":
-                by.append((key, direction))
+            by.append((_searched_key(key), direction))
         return by, {"newest_first": False}
 
     def count(self) -> int:
@@ -141,7 +136,11 @@ class RunsNode(ContainerNode):
         return self._changed(both(self._query, condition), self._sorting)
 
     def sorted(self, by: Sequence[tuple[str, int]]) -> RunsNode:
-        return self._changed(self._query, as_sorting(by))
+        sorting = as_sorting(by)
+        for key, _ in sorting:
+            if key not in _BY_TIME:
+                _searched_key(key)
+        return self._changed(self._query, sorting)
 
     def _changed(self, query: Condition, sorting: Sorting) -> RunsNode:
         other = RunsNode(self._catalog, metadata=self._metadata, specs=self._specs)
@@ -149,9 +148,7 @@ class RunsNode(ContainerNode):
         return other
 
     def distinct(self, key: str) -> list[tuple[Any, int]]:
-        condition = run_query(Eq(key, None))
-        assert isinstance(condition, Eq)
-        return self._catalog.collection.distinct(condition.key, self._query)
+        return self._catalog.collection.distinct(_searched_key(key), self._query)
 
     def distinct_families(self) -> list[tuple[StructureFamily, int]]:
         count = self.count()
@@ -179,6 +176,13 @@ class RunsNode(ContainerNode):
         node = RunNode(header, version)
         self._kept.keep(uid, start, version, node)
         return node
+
+
+def _searched_key(key: str) -> str:
+    """A key of the metadata of a run, as the searched document has it; InvalidQuery when there is none such."""
+    condition = run_query(Eq(key, None))
+    assert isinstance(condition, Eq)
+    return condition.key
 
 
 def _with_specs(query: SpecsQuery) -> Condition:

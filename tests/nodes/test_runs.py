@@ -69,6 +69,12 @@ def test_other_orders_have_numbers_as_numbers(catalog: Any) -> None:
     assert by_plan.sorting == (("start.plan_name", 1), ("start.scan_id", -1))
 
 
+@pytest.mark.parametrize("key", ["scan_id", "time", "nope", "start", "start.stop.x"])
+def test_runs_are_not_sorted_by_what_no_run_has(catalog: Any, key: str) -> None:
+    with pytest.raises(InvalidQuery, match=f"'{key}' is no key in the metadata of a run.*'start.plan_name'"):
+        RunsNode(catalog).sorted([("start.scan_id", 1), (key, -1)])
+
+
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
