@@ -16,7 +16,7 @@ from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
-from databroker_like.nodes.files._hdf5_links import Found, follow, leads_outside, sources_of
+from databroker_like.nodes.files._hdf5_links import Found, follow, is_above, leads_outside, sources_of
 from databroker_like.nodes.files._hdf5_rows import HDF5Rows, element_type
 from databroker_like.nodes.files._listed import ListedNode
 from databroker_like.nodes.files._place import Place, Stamp, is_settled, lasting, once
@@ -31,6 +31,7 @@ _MEDIA_TYPE = "application/x-hdf5"
 #: Texts of different lengths are sent in a type of one length; an array that would be larger is not.
 _MOST_TEXT_BYTES = 256 << 20
 _LEAST_TEXT_BYTES = 4
+_IN_ITSELF = "is a link to a group that it is in itself, which would have no end"
 
 
 def hdf5_node(place: Place, stamp: Stamp) -> Node:
@@ -99,7 +100,7 @@ class HDF5File:
         try:
             node, is_here = self._looked_at(path)
         except DatabrokerError as error:
-            return BrokenNode(str(error), version=self.version)
+            return BrokenNode(error, version=self.version)
         if is_here and is_lasting:
             served.keep(key, self.stamp, node)
         return node
@@ -121,7 +122,11 @@ class HDF5File:
                 target = self.place.beside(found.elsewhere.file)
                 if target is None:
                     return self._broken(path, "is in a file that is not served"), False
+                if target.path == self.place.path and is_above(file, path, follow(file, found.elsewhere.path).object):
+                    return self._broken(path, _IN_ITSELF), True
                 other = (target, found.elsewhere.path)
+            elif is_above(file, path, found.object):
+                return self._broken(path, _IN_ITSELF), True
             elif isinstance(found.object, h5py.Group):
                 return HDF5Group(self, path, sorted(found.object), _said(found.object)), True
             elif isinstance(found.object, h5py.Dataset):

@@ -11,7 +11,7 @@ from typing import Any
 from databroker_like.files.hdf5 import open_file
 from databroker_like.nodes.files._place import Place
 
-__all__ = ["Found", "Inside", "follow", "leads_outside", "sources_of"]
+__all__ = ["Found", "Inside", "follow", "is_above", "leads_outside", "sources_of"]
 
 #: More links after one another lead nowhere.
 _MOST_LINKS = 64
@@ -104,6 +104,36 @@ def follow(file: Any, path: Sequence[str]) -> Found:
             groups = groups[:1]
         waiting.extend(reversed(parts))
     return Found(groups[-1])
+
+
+def is_above(file: Any, path: Sequence[str], thing: Any) -> bool:
+    """Whether a thing is one of the groups that lie on the way to a path: a link to it would be followed without end.
+
+    Parameters
+    ----------
+    file : h5py.File
+    path : sequence of str
+    thing : h5py.HLObject or None
+        What the path leads to.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import h5py, io
+    >>> with h5py.File(io.BytesIO(), "w") as file:
+    ...     file["a/b"] = 1
+    ...     file["a/up"] = h5py.SoftLink("/")
+    ...     [is_above(file, ["a", name], file["a"][name]) for name in ("b", "up")]
+    [False, True]
+    """
+    import h5py
+
+    if not isinstance(thing, h5py.Group):
+        return False
+    return any(follow(file, path[:depth]).object == thing for depth in range(len(path)))
 
 
 def leads_outside(dataset: Any, place: Place, *, _depth: int = 0) -> str | None:

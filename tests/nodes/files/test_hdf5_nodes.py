@@ -245,14 +245,19 @@ def test_links_that_lead_nowhere_or_in_a_circle_are_broken(tmp_path: Path) -> No
     assert "is not there" in problem_in(tmp_path, "a", "below")
 
 
-def test_a_group_that_is_in_itself_has_no_end_and_does_no_harm(tmp_path: Path) -> None:
+def test_a_link_to_a_group_above_it_is_broken_and_one_to_a_group_beside_it_is_followed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["group/x"] = 1
+        file["loop"] = h5py.SoftLink("/")
         file["group/itself"] = file["group"]
-    node = FolderNode(tmp_path).get("a").get("group")
-    for _ in range(20):
-        node = node.get("itself")
-    assert node.get("x").read() == 1
+        file["group/root"] = file["/"]
+        file["group/round"] = h5py.ExternalLink("a.h5", "/")
+        file["beside/other"] = file["group"]
+        file["beside/near"] = h5py.ExternalLink("a.h5", "/group")
+    for path in (["loop"], ["group", "itself"], ["group", "root"], ["group", "round"], ["beside", "other", "itself"]):
+        assert "a group that it is in itself" in problem_in(tmp_path, "a", *path)
+    assert array_in(tmp_path, "a", "beside", "other", "x").read() == 1
+    assert array_in(tmp_path, "a", "beside", "near", "x").read() == 1
 
 
 def test_links_into_other_files_are_followed_when_these_are_served(tmp_path: Path) -> None:
