@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from databroker_like.errors import DatabrokerError, InvalidFile
 from databroker_like.nodes.memory import MapNode
 from databroker_like.structures import Spec
 from databroker_like.utils._shown_text import without_paths
@@ -24,7 +25,7 @@ class BrokenNode(MapNode):
 
     Parameters
     ----------
-    text : str
+    problem : str or DatabrokerError
         What is wrong; of absolute paths in it the folders are left out, and passwords of URLs.
     metadata : mapping, optional
         What else is said of it.
@@ -38,10 +39,18 @@ class BrokenNode(MapNode):
     ({'sample': 'silver', 'error': "'a.h5' is empty"}, 0, 'broken')
     """
 
-    def __init__(self, text: str, *, metadata: Mapping[str, Any] | None = None, version: Any = None) -> None:
-        self.sentence = without_paths(text)[:_MOST_LETTERS]
+    def __init__(
+        self, problem: str | DatabrokerError, *, metadata: Mapping[str, Any] | None = None, version: Any = None
+    ) -> None:
+        self.sentence = without_paths(str(problem))[:_MOST_LETTERS]
+        self._kind = type(problem) if isinstance(problem, DatabrokerError) else InvalidFile
         super().__init__({}, metadata={**(metadata or {}), "error": self.sentence}, specs=[BROKEN])
         self._version = version
+
+    @property
+    def error(self) -> DatabrokerError:
+        """What is raised for who asks for data of it: the same error whether it was met before, or just now."""
+        return self._kind(self.sentence)
 
     @property
     def version(self) -> Any:

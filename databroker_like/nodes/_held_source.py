@@ -150,8 +150,8 @@ class HeldSource:
             if not isinstance(self._node, BrokenNode):
                 _logger.warning("source %r fails: %s: %s", self._name, type(error).__name__, error)
             self._stamp = None
-            text = str(error) if isinstance(error, DatabrokerError) else f"{type(error).__name__}: {error}"
-            return BrokenNode(text, metadata=said), FAILED_FOR
+            problem = error if isinstance(error, DatabrokerError) else f"{type(error).__name__}: {error}"
+            return BrokenNode(problem, metadata=said), FAILED_FOR
         return node, WELL_FOR
 
     def _opened(self, said: Mapping[str, Any]) -> Node:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from functools import lru_cache, partial
 from time import perf_counter
@@ -32,6 +34,9 @@ from databroker_like.tree.routes._all import API, ROUTES, VIEWS, Answers
 __all__ = ["API", "ROUTES", "build_app"]
 
 _URLS = 16
+_logger = logging.getLogger("databroker_like.service")
+#: To a caller whose answer was not ready when the server was told to stop.
+_STOPPING = Problem(503, "the service was stopped before this was answered; ask again in a while", {"Retry-After": "5"})
 
 
 class _Keys(PathConvertor):
@@ -187,6 +192,10 @@ class _Service:
                 response = await answered(request, hold)
             except ClientDisconnect:
                 raise
+            except asyncio.CancelledError:
+                # The server ends; the caller is told, rather than that the service failed.
+                _logger.warning("%s %s was cut off, for the server stops", request.method, prefix.rstrip("/"))
+                response = refusal(_STOPPING)
             except Exception as error:  # noqa: BLE001 - the border of the service: the caller gets a sentence, the log the rest
                 response = refusal(problem_of(error))
             finally:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from databroker_like.errors import InvalidFile, InvalidRequest, NotFound, listed
+from databroker_like.errors import InvalidRequest, NotFound, listed
 from databroker_like.nodes import BrokenNode, ContainerNode, Node, find
 from databroker_like.service import Hold, Settings
 from databroker_like.tree._parameters import Parameter
@@ -219,11 +219,11 @@ class Asked:
         ------
         NotFound
             When there is none, or it is of another kind.
-        InvalidFile
-            When nobody can tell of which kind it is, for it cannot be read.
+        DatabrokerError
+            When nobody can tell of which kind it is, for it cannot be read: what kept it from being read.
         """
         if isinstance(self.node, BrokenNode) and not isinstance(self.node, kinds):
-            raise InvalidFile(self.node.sentence)
+            raise self.node.error
         if not isinstance(self.node, kinds):
             wanted = listed(kind.structure_family.value for kind in kinds)
             where = "/".join(self.segments) or "the root"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
@@ -61,6 +62,9 @@ class Delivery:
         except TimeoutError:
             # Nothing more is sent, by which the server sees that the connection is to be closed.
             _logger.warning("an answer was given up: its caller took nothing of it for %s seconds", self._seconds)
+        except asyncio.CancelledError:
+            # The server ends. Of this, too, the caller sees that the answer is not whole.
+            _logger.warning("an answer was cut off, for the server stops")
         finally:
             self._hold.release()
 

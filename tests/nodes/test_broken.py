@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from databroker_like.errors import InvalidFile, MissingFile
 from databroker_like.nodes._broken import BROKEN, BrokenNode
 
 
@@ -11,6 +12,12 @@ def test_it_says_why_and_holds_nothing() -> None:
     node = BrokenNode("'a.h5' is empty", metadata={"sample": "silver"}, version=3)
     assert node.metadata == {"sample": "silver", "error": "'a.h5' is empty"}
     assert (node.count(), list(node.keys()), node.get("x"), node.specs, node.version) == (0, [], None, (BROKEN,), 3)
+
+
+def test_it_stands_for_the_error_that_was_met() -> None:
+    for problem, kind in ((MissingFile("'/data/a.h5' is gone"), MissingFile), ("'/data/a.h5' is gone", InvalidFile)):
+        error = BrokenNode(problem).error
+        assert (type(error), str(error)) == (kind, "'a.h5' is gone")
 
 
 @pytest.mark.parametrize(

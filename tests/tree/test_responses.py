@@ -1,11 +1,14 @@
 """How answers go out: not at all to who has them, without a body to who asks for none, in fewer bytes where it pays."""
 
+import asyncio
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from databroker_like.nodes import ArrayData, MapNode, TableData
-from databroker_like.service import Settings
+from databroker_like.service import Budget, Settings
+from databroker_like.tree._responses import Delivery
 from databroker_like.tree._tags import is_known
 from tests.tree.conftest import caller
 
@@ -179,3 +182,26 @@ def test_what_people_recorded_is_not_run_by_a_browser(client):
     assert reply.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert client.get(FULL).headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_large_answer_that_is_cut_off_gives_back_what_it_held(caplog):
+    budget = Budget(10)
+    hold = budget.hold()
+    hold.reserve(10)
+
+    async def cut_off():
+        began = asyncio.Event()
+
+        async def endless(scope, receive, send):
+            began.set()
+            await asyncio.sleep(60)
+
+        task = asyncio.create_task(Delivery(endless, hold, 60)({}, None, None))
+        await began.wait()
+        task.cancel()
+        await task
+
+    asyncio.run(cut_off())
+    budget.hold().reserve(10)
+    (record,) = [one for one in caplog.records if one.name == "databroker_like.service"]
+    assert (record.getMessage(), record.exc_info) == ("an answer was cut off, for the server stops", None)

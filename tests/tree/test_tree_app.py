@@ -1,11 +1,15 @@
 """What holds of every route: who may ask, what a wrong request is answered, what there is."""
 
+import asyncio
+import threading
+
+import httpx
 import msgpack
 import numpy as np
 import pytest
 
-from databroker_like.errors import Invalid
-from databroker_like.nodes import ArrayData, MapNode
+from databroker_like.errors import Invalid, InvalidFile, MissingFile
+from databroker_like.nodes import ArrayData, BrokenNode, MapNode
 from databroker_like.service import Settings
 from databroker_like.tree import build_app
 from databroker_like.tree._app import ROUTES
@@ -179,6 +183,51 @@ def test_an_error_that_nobody_thought_of_tells_nothing(ask, caplog):
     assert reply.status_code == 500
     assert reply.json() == {"detail": "the service failed; its log says why"}
     assert "hunter2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(MissingFile("it is gone"), 410), (InvalidFile("it is cut short"), 400), ("it is odd", 400)]
+)
+def test_what_is_broken_is_answered_as_the_error_that_was_met(error, status):
+    client = caller(MapNode({"b": BrokenNode(error)}))
+    for route in ("array/full", "table/full", "container/full"):
+        reply = client.get(f"/api/v1/{route}/b")
+        assert (reply.status_code, reply.json()["detail"]) == (status, str(error))
+
+
+class _SlowMap(MapNode):
+    """Takes as long to be told as it is let."""
+
+    def __init__(self):
+        super().__init__({})
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    @property
+    def metadata(self):
+        self.asked.set()
+        assert self.let.wait(30)
+        return {}
+
+
+def test_a_request_that_is_cut_off_when_the_server_stops_is_told_so(caplog):
+    node = _SlowMap()
+    app = build_app(MapNode({"slow": node}), public=True)
+
+    async def cut_off():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+            task = asyncio.create_task(client.get("/api/v1/search/", params={"sort": "x"}))
+            assert await asyncio.to_thread(node.asked.wait, 30)
+            task.cancel()
+            reply = await task
+            node.let.set()
+            return reply
+
+    reply = asyncio.run(cut_off())
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
+    assert "was stopped before this was answered" in reply.json()["detail"]
+    (record,) = [one for one in caplog.records if one.name == "databroker_like.service"]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage() == "GET /api/v1/search was cut off, for the server stops"
 
 
 def test_empty_keys_in_a_path_are_passed_over(ask):

@@ -143,7 +143,7 @@ class FolderNode(ListedNode):
             try:
                 return _node_of(entry, Places(self._place, entry.names), stamp)
             except DatabrokerError as error:
-                return BrokenNode(str(error), version=lasting(stamp))
+                return BrokenNode(error, version=lasting(stamp))
 
         return self._place.served.remembered((first.name, entry.names), stamp, made)
 
@@ -156,7 +156,7 @@ class FolderNode(ListedNode):
                 try:
                     return zarr_node(place)
                 except DatabrokerError as error:
-                    return BrokenNode(str(error), version=lasting(stamp))
+                    return BrokenNode(error, version=lasting(stamp))
 
             return served.remembered((place.name, "zarr"), stamp, made)
         # The listing stays with the node, and the node with the name.

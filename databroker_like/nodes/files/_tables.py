@@ -158,6 +158,6 @@ class Workbook(ListedNode):
             try:
                 return FileTable(Sheet(place, stamp, key), place, _WORKBOOK, source)
             except DatabrokerError as error:
-                return BrokenNode(str(error), version=lasting(stamp))
+                return BrokenNode(error, version=lasting(stamp))
 
         return place.served.remembered((place.name, key), stamp, made)

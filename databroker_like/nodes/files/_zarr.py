@@ -281,6 +281,6 @@ class ZarrGroup(ListedNode):
             try:
                 return zarr_node(place, path)
             except DatabrokerError as error:
-                return BrokenNode(str(error), version=lasting(metadata_stamp(place, path)))
+                return BrokenNode(error, version=lasting(metadata_stamp(place, path)))
 
         return place.served.remembered((place.name, path), metadata_stamp(place, path), made)

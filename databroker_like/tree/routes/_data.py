@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from databroker_like.errors import InvalidFile
 from databroker_like.nodes import BrokenNode, ContainerNode, TableNode
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._media import Format, chosen
@@ -44,7 +43,7 @@ def container_full(asked: Asked) -> Reply:
     container: ContainerNode = asked.node_of(ContainerNode)
     if isinstance(container, BrokenNode):
         # As a container of nothing it can be listed; there is no data to send.
-        raise InvalidFile(container.sentence)
+        raise container.error
     form = chosen(asked, formats_of(container))
     return sent(
         asked, form, Export(container, columns_of(asked) or (), asked.settings, asked.params.one("fill") or "no")
