@@ -18,6 +18,7 @@ from databroker_like.core._intake import CatalogBase, accepted_arguments, callin
 from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.errors import Invalid, WrongType
+from tests.support.loopback import listening
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 
@@ -293,11 +294,23 @@ def test_the_driver_option_of_intake_makes_a_catalog():
 SAMPLES = Path(__file__).parents[2] / "catalogs"
 
 
+@pytest.fixture(scope="module")
+def lab_server():
+    """Where the runs of a catalog are served."""
+    from databroker_like.nodes.runs import RunsNode
+    from databroker_like.tree import build_app
+
+    served = RunsNode(BlueskyJSONLCatalog(f"{RUNS}/*.jsonl"))
+    with listening(build_app(served, public=True)) as url:
+        yield url
+
+
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yml")), ids=lambda path: path.name)
-def test_every_sample_catalog_has_no_mistake_and_its_sources_open(path, monkeypatch, tmp_path):
+def test_every_sample_catalog_has_no_mistake_and_its_sources_open(path, lab_server, monkeypatch, tmp_path):
     from databroker_like import open_catalog
     from databroker_like.core._yaml import CatalogFile
 
+    monkeypatch.setenv("LAB_SERVER", lab_server)
     monkeypatch.syspath_prepend(str(SAMPLES.parent))
     for name in ("MY_RUNS", "MY_EXPORT"):
         monkeypatch.setenv(name, str(tmp_path))

@@ -77,7 +77,7 @@ def test_what_has_not_changed_is_not_sent_again(speak: Speak) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"Cache-Control": "max-age=60"}, {"Expires": formatdate(time.time() + 60, usegmt=True)}]
+    "said", [{"Cache-Control": "max-age=60"}, {"Expires": formatdate(time.time() + 86400, usegmt=True)}]
 )
 def test_what_is_as_good_as_new_is_not_asked_for(speak: Speak, said: dict[str, str]) -> None:
     server = Server(**said)
