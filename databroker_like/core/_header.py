@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from databroker_like.core._corrections import Corrections
@@ -19,6 +21,15 @@ Doc = Mapping[str, Any]
 def stream_name(descriptor: Doc) -> str:
     """The stream a descriptor belongs to: ``"primary"`` where an old one has no name."""
     return str(descriptor.get("name", "primary"))
+
+
+class _Look(threading.local):
+    """What a thread was told in the look that it takes: of a run that goes on, the same until the look ends."""
+
+    open = False
+    #: Whether the run was told to go on.
+    goes_on = False
+    descriptors: list[Descriptor] | None = None
 
 
 class Header:
@@ -52,6 +63,7 @@ class Header:
         self._known: dict[str, Descriptor] = {}
         self._found_start: Doc | None = None
         self._found_stop: Doc | None = None
+        self._look = _Look()
 
     def remember(self, start: Doc, stop: Doc | None) -> None:
         """Say what the source was just found to have as start and stop documents, so that it is not asked for them.
@@ -71,6 +83,19 @@ class Header:
         self.__dict__.update(state)
         self.forget()
 
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Ask the source once for each thing that is asked for within, and so see one state of a run that goes on."""
+        look = self._look
+        if look.open:
+            yield
+            return
+        look.open, look.goes_on, look.descriptors = True, False, None
+        try:
+            yield
+        finally:
+            look.open, look.goes_on, look.descriptors = False, False, None
+
     @property
     def revision(self) -> int:
         """The number of the revision it is at."""
@@ -88,11 +113,13 @@ class Header:
     @property
     def stop(self) -> Stop | None:
         """The stop document; None while the run goes on, or when it was cut off."""
-        if self._stop is None:
+        look = self._look
+        if self._stop is None and not look.goes_on:
             stop = self.source.get_run_stop() if self._found_stop is None else self._found_stop
             if stop is not None:
                 self._found_stop = None
                 self._stop = Stop(apply_transform(self.transforms, "stop", stop))
+            look.goes_on = look.open and stop is None
         return self._stop
 
     @property
@@ -100,11 +127,16 @@ class Header:
         """All descriptors, in the order they were recorded."""
         if self._descriptors is not None:
             return self._descriptors
+        look = self._look
+        if look.descriptors is not None:
+            return look.descriptors
         # Whether the run has ended is asked first: descriptors asked for afterwards are all there will be.
         finished = self.stop is not None
         found = [self._descriptor(doc) for doc in self.source.get_event_descriptors()]
         if finished:
             self._descriptors = found
+        elif look.open:
+            look.descriptors = found
         return found
 
     def _descriptor(self, doc: Doc) -> Descriptor:
@@ -127,6 +159,23 @@ class Header:
     def stream_names(self) -> list[str]:
         """The streams, in the order in which their first descriptor came."""
         return list(dict.fromkeys(map(stream_name, self.descriptors)))
+
+    def has_stream(self, name: str) -> bool:
+        """Whether there is a stream of this name; one that was seen is not asked for again, for none goes away.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        bool
+        """
+        if not self._known and self._descriptors is None:
+            # That the run has ended matters to those who want all descriptors.
+            for doc in self.source.get_event_descriptors():
+                self._descriptor(doc)
+        return any(stream_name(doc) == name for doc in self._known.values()) or name in self.stream_names
 
     def of_stream(self, name: str) -> list[Descriptor]:
         """The descriptors of one stream."""

@@ -166,8 +166,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
     def npartitions(self) -> int:
         """How many partitions its documents make, `PARTITION_SIZE` to each."""
         header = self._header
-        count = 1 + len(header.descriptors) + (header.stop is not None)
-        count += sum(header.source.get_event_count(doc["uid"]) for doc in header.descriptors)
+        with header.one_look():
+            count = 1 + len(header.descriptors) + (header.stop is not None)
+            count += sum(header.source.get_event_count(doc["uid"]) for doc in header.descriptors)
         return -(-count // self.PARTITION_SIZE)
 
     @npartitions.setter
@@ -399,9 +400,10 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
 
     def _summary(self) -> RunSummary:
         header = self._header
-        start, count = header.start, header.source.get_event_count
-        stop: Mapping[str, Any] = header.stop or {}
-        streams = [(name, sum(count(doc["uid"]) for doc in header.of_stream(name))) for name in header.stream_names]
+        with header.one_look():
+            start, count = header.start, header.source.get_event_count
+            stop: Mapping[str, Any] = header.stop or {}
+            streams = [(name, sum(count(doc["uid"]) for doc in header.of_stream(name))) for name in header.stream_names]
         return RunSummary(
             uid=start["uid"],
             scan_id=start.get("scan_id"),

@@ -26,15 +26,15 @@ class Streams(Mapping[str, Any]):
         if name in self._made:
             return self._made[name]
         header = self._run._header
-        names = header.stream_names
-        if name not in names:
+        if not header.has_stream(name):
+            names = header.stream_names
             raise NoSuchStream(f"no stream {name!r} in run {header.start['uid'][:8]}; it has {listed(names)}")
         stream = self._made[name] = self._run._make_stream(name)
         stream.cat = self._run
         return stream
 
     def __contains__(self, name: object) -> bool:
-        return name in self._made or name in self._run._header.stream_names
+        return name in self._made or (isinstance(name, str) and self._run._header.has_stream(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._run._header.stream_names)

@@ -141,9 +141,10 @@ lookup_resource_for_datum, get_datum_pages : callable
     @property
     def metadata(self) -> dict[str, Any]:
         """``start``, ``stop`` (None without one) and ``descriptors`` of the stream, as they are now."""
-        self._given.update(
-            start=self._header.start, stop=self._header.stop, descriptors=self._header.of_stream(self._stream_name)
-        )
+        with self._header.one_look():
+            self._given.update(
+                start=self._header.start, stop=self._header.stop, descriptors=self._header.of_stream(self._stream_name)
+            )
         return self._given
 
     @metadata.setter
@@ -198,10 +199,11 @@ lookup_resource_for_datum, get_datum_pages : callable
     # -- reading -------------------------------------------------------------------------------------------------
 
     def _dataset(self, *, lazy: bool) -> xr.Dataset:
-        reading = self._reading()
-        if self._configuration_for is not None:
-            return reading.configuration(self._configuration_for)
-        return reading.dataset(lazy=lazy)
+        with self._header.one_look():
+            reading = self._reading()
+            if self._configuration_for is not None:
+                return reading.configuration(self._configuration_for)
+            return reading.dataset(lazy=lazy)
 
     def _reading(self) -> StreamReading:
         return StreamReading(

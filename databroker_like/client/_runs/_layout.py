@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ __all__ = ["RunInLayout"]
 
 Doc = Mapping[str, Any]
 
+#: For so long the nodes that a stream was found among are those that it is read from.
+_FRESH = 0.5
 _ARROW = "application/vnd.apache.arrow.file"
 
 
@@ -61,6 +64,10 @@ class RunInLayout:
     def _forget(self) -> None:
         self._lock = threading.RLock()
         self._streams: dict[str, _Stream] | None = None
+        #: When the node was first asked for, while that was told to nobody as what there is now.
+        self._opened: float | None = None
+        #: When the nodes were listed that nothing was read of yet.
+        self._listed: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_server": self._server, "_path": self._path, "_item": None}
@@ -90,12 +97,20 @@ class RunInLayout:
         """
         with self._lock:
             item = self._item
+            # One who opens a run and reads it at once looks at it once.
+            opened, self._opened = self._opened, None if anew else self._opened
+            anew = anew and (opened is None or time.monotonic() - opened > _FRESH)
             if item is None or (anew and not _metadata(item).get("stop")):
+                self._opened = time.monotonic() if item is None else None
                 try:
                     item = self._server.context.get_item(self._path)
                 except NotFound as error:
                     raise NoSuchRun(str(error)) from error
-                self._item, self._streams = item, None
+                self._item = item
+                goes_on = not _metadata(item).get("stop")
+                if not (goes_on and self._listed is not None and time.monotonic() - self._listed < _FRESH):
+                    self._streams = None
+                self._listed = None
             metadata = _metadata(item)
             if not isinstance(metadata.get("start"), Mapping):
                 where = "/".join(self._path) or "the root"
@@ -111,9 +126,9 @@ class RunInLayout:
         """The start document."""
         return self.look()["start"]
 
-    def get_run_stop(self) -> Doc | None:
+    def get_run_stop(self, *, anew: bool = True) -> Doc | None:
         """The stop document; None while the run goes on."""
-        return self.look(anew=True).get("stop") or None
+        return self.look(anew=anew).get("stop") or None
 
     def get_event_descriptors(self) -> list[Doc]:
         """The descriptors, stream by stream in the order in which the server has them."""
@@ -124,6 +139,7 @@ class RunInLayout:
             start = self.look()["start"]
             if self._streams is None:
                 assert self._item is not None
+                self._listed = time.monotonic()
                 nodes = listed_streams(self._server.context, self._item, self._path)
                 self._streams = {
                     name: _Stream(stream, _descriptors(str(start["uid"]), stream)) for name, stream in nodes.items()
@@ -150,6 +166,7 @@ class RunInLayout:
     def _pages(self, descriptor_uid: str) -> list[Doc]:
         with self._lock:
             name, stream = self._stream_of(descriptor_uid)
+            self._listed = None
             if stream.pages is None:
                 stream = _Stream(stream.nodes, stream.descriptors, self._read(stream))
                 assert self._streams is not None
@@ -236,6 +253,7 @@ class RunInLayout:
     def get_column(self, descriptor_uid: str, key: str) -> LazyArray | None:
         """The external values of the events of a descriptor, which the server reads."""
         _, stream = self._stream_of(descriptor_uid)
+        self._listed = None
         at = stream.nodes.arrays.get(key)
         keys = next(doc["data_keys"] for doc in stream.descriptors if doc["uid"] == descriptor_uid)
         if at is None or not keys.get(key, {}).get("external"):

@@ -85,8 +85,15 @@ class _Events:
     pages: Mapping[str, list[Doc]]
     columns: Mapping[str, Doc]
     size: int
-    #: Whether the run had ended before they were asked for, and these are all there will be.
-    are_all: bool
+    #: What was around them before they were asked for; when the run had ended by then, these are all there will be.
+    around: _Around
+    #: The descriptors whose events were given to one who asked.
+    given: set[str] = field(default_factory=set)
+
+    @property
+    def are_all(self) -> bool:
+        """Whether there will be no more of them."""
+        return self.around.stop is not None
 
 
 class RunInParts:
@@ -174,9 +181,9 @@ class RunInParts:
         last = self._last
         return self.around().start if last is None else last.start
 
-    def get_run_stop(self) -> Doc | None:
+    def get_run_stop(self, *, anew: bool = True) -> Doc | None:
         """The stop document; None while the run goes on."""
-        return self.around(anew=True).stop
+        return self.around(anew=anew).stop
 
     def get_event_descriptors(self) -> list[Doc]:
         """The descriptors, in the order they were recorded."""
@@ -202,7 +209,7 @@ class RunInParts:
         """The events of a descriptor; those of its whole stream are asked for together."""
         stream = self._stream_of(descriptor_uid)
         with self._lock:
-            kept = self._kept(stream)
+            kept = self._kept(stream, descriptor_uid)
         whole = not skip and limit is None
         if kept is None and not whole:
             more = [("limit", limit)] if limit is not None else []
@@ -210,6 +217,8 @@ class RunInParts:
             return [doc for name, doc in pairs if name == "event_page"]
         if kept is None:
             kept = self._fetched(stream)
+        if whole:
+            kept.given.add(descriptor_uid)
         pages = kept.pages.get(descriptor_uid, [])
         return pages if whole else slice_pages(pages, skip, limit)
 
@@ -219,13 +228,18 @@ class RunInParts:
                 return str(doc.get("name", "primary"))
         raise NoSuchDocument(f"the run has no descriptor {descriptor_uid!r}")
 
-    def _kept(self, stream: str) -> _Events | None:
-        """The events of a stream that are all there will be."""
+    def _kept(self, stream: str, descriptor_uid: str) -> _Events | None:
+        """The events of a stream that are all there will be, or of which those of other descriptors were wanted."""
         found = self._events.get(stream)
-        if found is None or not found.are_all:
+        if found is None or not (found.are_all or self._is_of_now(found, descriptor_uid)):
             return None
         self._events.move_to_end(stream)
         return found
+
+    def _is_of_now(self, events: _Events, descriptor_uid: str) -> bool:
+        # One who reads a stream asks for one descriptor after the other, and for each of them once.
+        fresh = events.around is self._last and events.around.holds
+        return fresh and descriptor_uid in events.pages and descriptor_uid not in events.given
 
     def _fetched(self, stream: str) -> _Events:
         with self._lock:
@@ -248,7 +262,7 @@ class RunInParts:
                     pages[doc["descriptor"]].append(doc)
                 elif name == "column":
                     columns[doc["key"]] = doc
-            found = _Events(pages, columns, size, around.stop is not None)
+            found = _Events(pages, columns, size, around)
             self._events[stream] = found
             self._events.move_to_end(stream)
             while len(self._events) > 1 and sum(one.size for one in self._events.values()) > _KEPT_BYTES:

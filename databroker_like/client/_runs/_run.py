@@ -79,7 +79,11 @@ class RemoteRun:
 
     def get_run_stop(self) -> Doc | None:
         """The stop document, if there is one."""
-        return self._told.get_run_stop()
+        way = self._way
+        told = self._told
+        # What was asked for just now to see how the server tells runs holds the answer.
+        is_new = way is None and isinstance(told, RunInParts)
+        return told.get_run_stop(anew=not is_new)
 
     def get_event_descriptors(self) -> list[Doc]:
         """The descriptors."""

@@ -169,6 +169,49 @@ def test_reading_again_sees_more(here: Any) -> None:
         assert there["growing"] is run
 
 
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_a_run_that_goes_on_is_looked_at_once_by_each_reading(here: Any, in_parts: bool) -> None:
+    documents = samples.scalars(4, uid="growing")
+    with served(here) as there:
+        _insert(here, documents[:4])
+        for known in (False, True):
+            there.collection._server.tells_parts = in_parts
+            run = there._opened(there.collection.source("growing", None), name="growing")
+            if known:
+                assert list(run) == ["primary"]
+            for events in (2, 2):
+                with counting(there) as asked:
+                    assert len(run["primary"].read()["time"]) == events
+                assert len(asked) <= 1 + 2, asked
+            with counting(there) as asked:
+                assert run["primary"].metadata["stop"] is None
+            assert len(asked) <= 2, asked
+        stream = run["primary"]
+        _insert(here, documents[4:5])
+        assert len(stream.read()["time"]) == 3
+        _insert(here, documents[5:])
+        assert stream.read().identical(here["growing"]["primary"].read())
+        assert stream.metadata["stop"] is not None
+
+
+def test_the_events_of_many_descriptors_of_a_run_that_goes_on_come_in_one_request(here: Any) -> None:
+    documents = list(samples.scalars(2, uid="changing"))[:-1]
+    first = dict(documents[1][1])
+    assert documents[1][0] == "descriptor"
+    event = dict(documents[-1][1])
+    documents.append(("descriptor", {**first, "uid": "second"}))
+    documents.append(("event", {**event, "uid": "third", "descriptor": "second", "seq_num": 3}))
+    with served(here) as there:
+        uid = _insert(here, documents)
+        run = there[uid]
+        (name, *_) = run
+        assert len(run[name].metadata["descriptors"]) > 1
+        for _ in range(2):
+            with counting(there) as asked:
+                assert len(run[name].read()["time"]) == len(here[uid][name].read()["time"])
+            assert sum("part=events" in url for url in asked) == 1, asked
+
+
 def test_files_that_come_while_a_run_goes_on_are_read(here: Any, tmp_path: Path) -> None:
     documents = samples.external(tmp_path, events=4, uid="growing")
     first = next(at for at, (name, _) in enumerate(documents) if name == "event") + 1
