@@ -15,7 +15,7 @@ from databroker_like.tree._asked import Params
 from databroker_like.tree._parameters import Parameter, text
 from databroker_like.tree._words import from_json
 
-__all__ = ["FILTERS", "QUERIES", "SORT", "filters_of", "narrowed", "sorting_of"]
+__all__ = ["FILTERS", "QUERIES", "SORT", "filters_of", "narrowed", "short_text", "sorting_of"]
 
 Query = queries.Node | TiledQuery
 _FILTER = re.compile(r"filter\[(\w{1,64})\]\[condition\]\[(\w{1,64})\]")
@@ -24,7 +24,29 @@ _MOST_WILD = 4
 _LONGEST_KEY = 1000
 
 
-def _text(text: str, what: str) -> str:
+def short_text(text: str, what: str) -> str:
+    """A text, when it is not longer than a key of metadata or a pattern may be.
+
+    Parameters
+    ----------
+    text : str
+    what : str
+        What it is, for an error.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InvalidRequest
+        When it is longer.
+
+    Examples
+    --------
+    >>> short_text("color", "a key to sort by")
+    'color'
+    """
     if len(text) > _LONGEST_KEY:
         raise InvalidRequest(f"{what} has {len(text)} characters; {_LONGEST_KEY} are the most")
     return text
@@ -66,20 +88,20 @@ def _pattern(text: str, what: str) -> str:
 _Reader = Callable[[str, str], Any]
 #: Name on the wire -> the query, and how each of its fields is read, in the order in which the query takes them.
 _FORMS: Mapping[str, tuple[Callable[..., Query], Mapping[str, _Reader]]] = {
-    "fulltext": (queries.FullText, {"text": _text}),
-    "lookup": (queries.KeyLookup, {"key": _text}),
+    "fulltext": (queries.FullText, {"text": short_text}),
+    "lookup": (queries.KeyLookup, {"key": short_text}),
     "keys_filter": (queries.KeysFilter, {"keys": _texts}),
-    "eq": (queries.Eq, {"key": _text, "value": _value}),
-    "noteq": (queries.NotEq, {"key": _text, "value": _value}),
-    "comparison": (queries.Comparison, {"operator": _text, "key": _text, "value": _value}),
-    "contains": (queries.Contains, {"key": _text, "value": _value}),
-    "in": (queries.In, {"key": _text, "value": _list}),
-    "notin": (queries.NotIn, {"key": _text, "value": _list}),
-    "keypresent": (queries.KeyPresent, {"key": _text, "exists": _flag}),
-    "like": (queries.Like, {"key": _text, "pattern": _pattern}),
-    "regex": (queries.LinearRegex, {"key": _text, "pattern": _text, "case_sensitive": _flag}),
+    "eq": (queries.Eq, {"key": short_text, "value": _value}),
+    "noteq": (queries.NotEq, {"key": short_text, "value": _value}),
+    "comparison": (queries.Comparison, {"operator": short_text, "key": short_text, "value": _value}),
+    "contains": (queries.Contains, {"key": short_text, "value": _value}),
+    "in": (queries.In, {"key": short_text, "value": _list}),
+    "notin": (queries.NotIn, {"key": short_text, "value": _list}),
+    "keypresent": (queries.KeyPresent, {"key": short_text, "exists": _flag}),
+    "like": (queries.Like, {"key": short_text, "pattern": _pattern}),
+    "regex": (queries.LinearRegex, {"key": short_text, "pattern": short_text, "case_sensitive": _flag}),
     "specs": (queries.SpecsQuery, {"include": _texts, "exclude": _texts}),
-    "structure_family": (queries.StructureFamilyQuery, {"value": _text}),
+    "structure_family": (queries.StructureFamilyQuery, {"value": short_text}),
 }
 _OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "keypresent": {"exists": "true"},
@@ -94,7 +116,7 @@ _REFUSED: Mapping[str, str] = {
 #: The names of the queries that are answered.
 QUERIES: tuple[str, ...] = tuple(_FORMS)
 _SAID: Mapping[Callable[[str, str], Any], str] = {
-    _text: "as it is",
+    short_text: "as it is",
     _flag: "true or false",
     _list: "a list in JSON",
     _texts: "a list of texts in JSON",
@@ -202,7 +224,7 @@ def sorting_of(params: Params) -> tuple[tuple[str, int], ...]:
             raise InvalidRequest(f"'sort' has the key {key!r:.80} twice")
         if "" in found:
             raise InvalidRequest("'sort' has the order of the container itself, which is the empty key, before others")
-        found[_text(key, "a key to sort by")] = direction
+        found[short_text(key, "a key to sort by")] = direction
     if len(found) > 10:
         raise InvalidRequest(f"'sort' has {len(found)} keys; 10 are the most")
     return tuple(found.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ __all__ = ["attributes", "plain"]
 #: Longer arrays among the attributes are data; only that they are there is told.
 _MOST_VALUES = 10_000
 _DEEPEST = 32
+#: What stands for a byte that is no UTF-8 in texts of h5py, and is no character.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def attributes(names: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
@@ -35,10 +38,10 @@ def attributes(names: Iterable[str], read: Callable[[str], Any]) -> dict[str, An
     said: dict[str, Any] = {}
     for name in names:
         try:
-            said[name] = plain(read(name))
+            said[plain(name)] = plain(read(name))
         # What a library cannot make sense of is no reason to leave out all the rest.
         except Exception as error:  # noqa: BLE001
-            said[name] = f"<cannot be read: {type(error).__name__}>"
+            said[plain(name)] = f"<cannot be read: {type(error).__name__}>"
     return said
 
 
@@ -77,14 +80,16 @@ def plain(value: Any, *, _depth: int = 0) -> Any:
         if isinstance(value, np.void):
             return plain(np.asarray(value), _depth=_depth) if value.dtype.names else value.tobytes().hex()
         return plain(value.item(), _depth=_depth + 1)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, complex):
         return {"real": value.real, "imag": value.imag}
     if isinstance(value, Mapping):
-        return {str(key): plain(inner, _depth=_depth + 1) for key, inner in value.items()}
+        return {plain(str(key)): plain(inner, _depth=_depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner, _depth=_depth + 1) for inner in value]
     return f"<{type(value).__name__}>"

@@ -9,7 +9,7 @@ from databroker_like.errors import InvalidRequest
 from databroker_like.nodes import ContainerNode
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._envelopes import DEPTH, FIELDS, Told, enveloped, node_json, quoted
-from databroker_like.tree._filters import narrowed
+from databroker_like.tree._filters import narrowed, short_text
 from databroker_like.tree._parameters import flag, text
 from databroker_like.tree._words import JSON, MSGPACK, to_json, to_msgpack
 from databroker_like.tree.routes._pages import Page, listing_links
@@ -135,7 +135,7 @@ def distinct(asked: Asked) -> Reply:
     Reply
     """
     params = asked.params
-    keys = params.many("metadata")
+    keys = [short_text(key, "a key of 'metadata'") for key in params.many("metadata")]
     if len(keys) > _MOST_KEYS:
         raise InvalidRequest(f"'metadata' is given {len(keys)} times; {_MOST_KEYS} are the most")
     with_counts = params.flag("counts")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import h5py
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from databroker_like.errors import InvalidFile, OutOfRange
 from databroker_like.nodes import ArrayNode, ContainerNode, RaggedNode, find
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode
+from databroker_like.tree._words import to_json, to_msgpack
 from tests.support.settling import settle
 
 GRID = np.arange(600.0).reshape(20, 30)
@@ -222,6 +225,17 @@ def test_any_slice_is_what_numpy_gives(data: st.DataObject, tmp_path_factory: py
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
+
+
+def test_bytes_that_are_no_utf_8_are_characters_that_every_format_has(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        text = h5py.string_dtype("utf-8")
+        file.attrs.create("one", b"\xffab", dtype=text)
+        file.attrs.create("some", [b"\xff", b"b"], dtype=text)
+        file.attrs["fixed"] = np.bytes_(b"\xffab")
+    said = FolderNode(tmp_path).get("a").metadata
+    assert said == {"one": "\ufffdab", "some": ["\ufffd", "b"], "fixed": "\ufffdab"}
+    assert json.loads(to_json(said)) == msgpack.unpackb(to_msgpack(said)) == said
 
 
 def test_links_inside_of_a_file_are_followed(tmp_path: Path) -> None:

@@ -297,3 +297,9 @@ def test_metadata_that_json_does_not_have_is_told_all_the_same():
         [1, 2],
     )
     assert (told["half a pair"], told["5"]) == ("\ud800", "number")
+
+
+def test_a_key_whose_values_are_wanted_is_as_long_as_others_may_be(ask):
+    assert ask("/distinct/", {"metadata": "k" * 1000}).status_code == 200
+    reply = ask("/distinct/", {"metadata": "k" * 1001})
+    assert (reply.status_code, "1001 characters; 1000 are the most" in reply.json()["detail"]) == (422, True)
