@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -12,13 +14,14 @@ from typing import Any
 
 from intake.catalog import Catalog
 
-from databroker_like.errors import DatabrokerError
+from databroker_like.errors import DatabrokerError, Invalid, MissingFile, listed
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes._node import Node
 from databroker_like.nodes._opened_sources import node_of_source
 from databroker_like.nodes._read_sources import stamp_of
 from databroker_like.nodes._remote_nodes import RemoteNode, remote_node
 from databroker_like.nodes.memory import ArrayData, TableData
+from databroker_like.store._store import Store
 from databroker_like.v2 import Broker
 
 __all__ = ["HeldSource", "Memory", "said_of"]
@@ -158,12 +161,15 @@ class HeldSource:
         if self._source is None:
             if _is_tiled(self.entry):
                 arguments = self.entry._create_open_args({})[1]
-                self._source = remote_node(arguments["server"], arguments.get("path"))
+                self._source = remote_node(_server_in(arguments), arguments.get("path"))
             else:
+                _refuse_missing_arguments(self.entry)
                 self._source = self._catalog._get_entry(self._name)
         source = self._source
         if isinstance(source, Node):
             return source
+        if isinstance(source, Broker):
+            _refuse_missing_store(source)
         is_nested = isinstance(source, Catalog) and not _is_current(source)
         stamp: Any = "once" if is_nested or _is_current(source) else stamp_of(source)
         if stamp is None:
@@ -181,6 +187,43 @@ def _is_current(source: Any) -> bool:
 
 def _is_tiled(entry: Any) -> bool:
     return [getattr(plugin, "name", "") for plugin in getattr(entry, "_plugin", None) or ()] == ["tiled_cat"]
+
+
+def _server_in(arguments: Mapping[str, Any]) -> str:
+    """The address of another server; Invalid when it is not there."""
+    if not isinstance(arguments.get("server"), str):
+        others = arguments.keys() - {"metadata"}
+        instead = f"; it has {listed(others)}" if others else ""
+        raise Invalid(
+            f"'tiled_cat' needs 'server' below 'args', the address of a server such as http://localhost:8000{instead}"
+        )
+    return str(arguments["server"])
+
+
+def _refuse_missing_arguments(entry: Any) -> None:
+    """Say which arguments a driver needs that are not given, as Python would in words of its own."""
+    if not hasattr(entry, "_create_open_args"):
+        return
+    driver, given = entry._create_open_args({})
+    try:
+        parameters = inspect.signature(driver).parameters
+    except (TypeError, ValueError):  # nothing tells what it takes
+        return
+    missing = [
+        name
+        for name, one in parameters.items()
+        if name not in given and one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    ]
+    if missing:
+        name = getattr(entry, "_driver", None) or getattr(driver, "name", "the driver")
+        raise Invalid(f"{name!r} needs {listed(missing)} below 'args'")
+
+
+def _refuse_missing_store(catalog: Broker) -> None:
+    """A store that nobody has begun would be taken for one without runs."""
+    store = getattr(catalog, "store", None)
+    if isinstance(store, Store) and store.path and store.database.is_sqlite and not os.path.isdir(store.path):
+        raise MissingFile(f"there is no folder {store.path!r}, which should be that of a store")
 
 
 def said_of(entry: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ elsewhere intake is asked.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from intake.source.npy import NPySource
 from intake.source.textfiles import TextFilesSource
 from intake.source.zarr import ZarrArraySource
 
-from databroker_like.errors import Invalid, MissingFile, TooLarge
+from databroker_like.errors import DatabrokerError, Invalid, InvalidFile, MissingFile, TooLarge, listed
 from databroker_like.files import NPYArray, stack
 
 __all__ = ["local_paths", "read_source", "stamp_of"]
@@ -42,19 +43,46 @@ def read_source(source: Any) -> Any:
     ------
     MissingFile
         When its files are not there.
+    Invalid, InvalidFile
+        When its arguments do not fit, or the files are damaged.
     TooLarge
         When they are of a kind that is read as a whole, and larger than is read.
     """
     paths = local_paths(source)
     for kind, read in _READ.items():
         if isinstance(source, kind) and paths is not None:
-            return read(source, paths)
+            with _border(paths, _WHAT[kind]):
+                return read(source, paths)
+    if isinstance(source, ZarrArraySource) and paths is not None:
+        with _border(paths, "an array of Zarr"):
+            return source.to_dask()
     if isinstance(source, ZarrArraySource) or source.container in ("ndarray", "xarray"):
         try:
             return source.to_dask()
         except NotImplementedError:
             return source.read()
     return source.read()
+
+
+@contextlib.contextmanager
+def _border(paths: Sequence[str], what: str) -> Iterator[None]:
+    """Whatever readers of others raise is an error of ours that names the files by their names alone."""
+    try:
+        yield
+    except DatabrokerError:
+        raise
+    except TypeError as error:
+        raise Invalid(f"what is below 'args' is not taken by the reader of {what}: {error}") from error
+    except OSError as error:
+        # The system has words for what it refuses; zarr raises such, with words of its own, where there is no array.
+        reason = f": {error.strerror}" if error.strerror else f" as {what}: there is none in it"
+        raise InvalidFile(f"{_names_of(paths)} cannot be read{reason}") from error
+    except (ValueError, LookupError) as error:
+        raise InvalidFile(f"{_names_of(paths)} cannot be read as {what}: {error or type(error).__name__}") from error
+
+
+def _names_of(paths: Sequence[str]) -> str:
+    return listed([os.path.basename(path) for path in paths], most=3)
 
 
 def stamp_of(source: Any) -> tuple[Any, ...] | None:
@@ -166,4 +194,12 @@ _READ: dict[type, Callable[[Any, Sequence[str]], Any]] = {
     TextFilesSource: _read_text,
     JSONFileSource: _read_json,
     JSONLinesFileSource: _read_json,
+}
+#: What their files should be.
+_WHAT: dict[type, str] = {
+    CSVSource: "CSV",
+    NPySource: "an NPY file",
+    TextFilesSource: "text",
+    JSONFileSource: "one document of JSON",
+    JSONLinesFileSource: "lines of JSON",
 }

@@ -200,6 +200,54 @@ def test_a_source_that_fails_is_seen_as_that_and_the_rest_is_served(folder: Path
         assert _table(tree.get("gone")) == {"x": [9]}
 
 
+MISTAKEN = """
+sources:
+  empty: {driver: csv}
+  unnamed: {driver: jsonfiles, args: {}}
+  elsewhere: {driver: tiled_cat, args: {uri: "http://127.0.0.1:9"}}
+  nowhere: {driver: tiled_cat}
+  cut: {driver: jsonfiles, args: {urlpath: "{{ CATALOG_DIR }}/cut.json"}}
+  binary: {driver: jsonfiles, args: {urlpath: "{{ CATALOG_DIR }}/binary.json"}}
+  blank: {driver: csv, args: {urlpath: "{{ CATALOG_DIR }}/blank.csv"}}
+  odd: {driver: csv, args: {urlpath: "{{ CATALOG_DIR }}/a.csv", colour: red}}
+  folder: {driver: ndzarr, args: {urlpath: "{{ CATALOG_DIR }}/plain"}}
+  runs: {driver: bluesky-embedded-catalog, args: {path: "{{ CATALOG_DIR }}/nothing"}}
+"""
+
+
+def test_what_is_wrong_with_a_source_is_said_in_a_sentence(folder: Path) -> None:
+    (folder / "cut.json").write_text('{"a": ')
+    (folder / "binary.json").write_bytes(b"\xff\xfe{")
+    (folder / "blank.csv").write_text("")
+    (folder / "plain").mkdir()
+    (folder / "plain" / "x.txt").write_text("x")
+    with _tree(folder, MISTAKEN) as tree:
+        said = {name: str(node.metadata.get("error")) for name, node in tree.items()}
+        assert said["empty"] == "'csv' needs 'urlpath' below 'args'"
+        assert said["unnamed"] == "'jsonfiles' needs 'urlpath' below 'args'"
+        needed = "'tiled_cat' needs 'server' below 'args', the address of a server such as http://localhost:8000"
+        assert (said["elsewhere"], said["nowhere"]) == (f"{needed}; it has 'uri'", needed)
+        assert said["cut"].startswith("'cut.json' cannot be read as one document of JSON: Expecting value")
+        assert said["binary"].startswith("'binary.json' cannot be read as one document of JSON: 'utf-8'")
+        assert said["blank"].startswith("'blank.csv' cannot be read as CSV: ")
+        assert "not taken by the reader of CSV: " in said["odd"]
+        assert "'colour'" in said["odd"]
+        assert said["folder"] == "'plain' cannot be read as an array of Zarr: there is none in it"
+        assert said["runs"] == "there is no folder 'nothing', which should be that of a store"
+        assert not (folder / "nothing").exists()
+
+
+def test_a_store_is_there_as_soon_as_it_is_made_and_broken_when_it_is_deleted(folder: Path) -> None:
+    with _tree(
+        folder, 'sources: {runs: {driver: bluesky-embedded-catalog, args: {path: "{{ CATALOG_DIR }}/new"}}}'
+    ) as tree:
+        assert isinstance(tree.get("runs"), BrokenNode)
+        (folder / "new").mkdir()
+        assert isinstance(tree.get("runs"), RunsNode)
+        (folder / "new").rmdir()
+        assert isinstance(tree.get("runs"), BrokenNode)
+
+
 def test_a_server_that_is_away_keeps_nothing_else_from_being_listed(folder: Path) -> None:
     text = """
 sources:
