@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like.core._intake import CatalogBase
+from databroker_like.core._persistence import NotPersisted
 from databroker_like.errors import NoSuchColumn, listed, nearest
 
 __all__ = ["Devices"]
@@ -42,7 +43,7 @@ class DeviceMap(Mapping[str, Any]):
         return self._stream.configure_new(configuration_for=name, sub_dict=self._sub_dict)
 
 
-class Devices(CatalogBase):
+class Devices(NotPersisted, CatalogBase):
     """The devices of a stream, each as the stream of its configuration."""
 
     container = "catalog"

@@ -14,7 +14,7 @@ from databroker_like.core._documents import check_fill, run_documents
 from databroker_like.core._filler import HandlerCache, opener_of
 from databroker_like.core._header import Header
 from databroker_like.core._intake import CatalogBase
-from databroker_like.core._persistence import NotPersisted
+from databroker_like.core._persistence import NotPersisted, run_as_saved
 from databroker_like.core._revision import Revision
 from databroker_like.core._run_members import Fillers, Streams
 from databroker_like.core._source import GETTERS, RunSource
@@ -196,6 +196,9 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
             "metadata": self.metadata,
             "args": {},
         }
+
+    def _yaml(self) -> Any:
+        return run_as_saved(self)
 
     # -- documents -----------------------------------------------------------------------------------------------
 
