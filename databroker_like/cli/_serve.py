@@ -50,14 +50,16 @@ def serve(
     with open_root(path) as root:
         app = open_app(root, api_key=key, public=public)
         listening = listen(host, port)
-        told = _told(url_of(listening), key if made_up else None, public, sys.stdout.isatty())
+        told = _told(url_of(listening), key if made_up else None, public, sys.stdout.isatty(), key is not None)
         run(app, listening, log_level=log_level, ready=lambda: print(told, flush=True))
 
 
-def _told(url: str, made_up: str | None, public: bool, on_terminal: bool) -> str:
+def _told(url: str, made_up: str | None, public: bool, on_terminal: bool, has_key: bool = False) -> str:
     """What is said when the server answers."""
     if public:
         lines = [f"Serving at {url}, to anybody, without a key."]
+        if has_key:
+            lines.append("Nobody needs the API key that is given: leave out --public to serve only those who have it.")
     elif made_up is None:
         lines = [f"Serving at {url}, to those who have the API key."]
     elif on_terminal:

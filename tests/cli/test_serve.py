@@ -162,6 +162,19 @@ def test_who_listens_on_the_network_is_told_what_can_be_seen() -> None:
     assert "no TLS" not in _told("http://[::1]:8000", None, False, False)
 
 
+def test_who_gives_a_key_and_serves_anybody_is_told_that_nobody_needs_it() -> None:
+    assert "Nobody needs the API key" in _told("http://127.0.0.1:8000", None, True, False, True)
+    assert "Nobody needs" not in _told("http://127.0.0.1:8000", None, True, False, False)
+    assert "Nobody needs" not in _told("http://127.0.0.1:8000", None, False, False, True)
+
+
+def test_a_key_that_is_given_beside_public_is_told_to_be_of_no_use(store: Path, tmp_path: Path) -> None:
+    with serving(store, tmp_path, "--public", "--api-key", "secret") as server:
+        assert server.stop() == 0
+        assert "Nobody needs the API key" in server.said
+        assert "secret" not in server.said + server.log
+
+
 def test_the_address_has_the_key_on_a_terminal_alone() -> None:
     key = "0" * 64
     assert f"http://127.0.0.1:8000?api_key={key}" in _told("http://127.0.0.1:8000", key, False, True)
