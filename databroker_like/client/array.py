@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from databroker_like.client._parts import part_of, pieces, slices_of
 from databroker_like.client._progress import progress
+from databroker_like.client._shaped import ShapedInBlocks
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client._subscribing import ArraySubscribing
 from databroker_like.client._writing._arrays import ArrayWriting
-from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, OutOfRange, ServiceFailed, TooLarge
-from databroker_like.slices import expand, format_slices, normalize
+from databroker_like.slices import format_slices, normalize
 from databroker_like.structures import ArrayStructure
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class _WrongLength(ServiceFailed):
     """A reply is not as long as the structure says."""
 
 
-class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
+class _ArrayClient(ArraySubscribing, ArrayWriting, ShapedInBlocks):
     """What the two clients of arrays share."""
 
     def structure(self) -> ArrayStructure:
@@ -61,26 +60,6 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
     def dtype(self) -> np.dtype:
         """The type of the elements."""
         return self.structure().data_type.to_numpy_dtype()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self.structure().shape
-
-    @property
-    def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """The lengths of the blocks along each axis."""
-        return self.structure().chunks
-
-    @property
-    def dims(self) -> tuple[str, ...] | None:
-        """The names of the axes, where they have any."""
-        return self.structure().dims
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     @property
     def size(self) -> int:
@@ -112,27 +91,6 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, BaseClient):
         if copy is False:
             raise Invalid("what is read from a server is a copy; numpy.asarray(...) takes it")
         return np.asarray(self._read(None), dtype=dtype)
-
-    def export(
-        self,
-        filepath: str | os.PathLike[str] | IO[bytes],
-        *,
-        format: str | None = None,
-        slice: Any = None,
-    ) -> None:
-        """Have the server write the array in some format, and save that.
-
-        Parameters
-        ----------
-        filepath : path or binary file
-            A file is there whole or not at all.
-        format : str, optional
-            A media type or short name, such as ``"csv"`` or ``"tiff"``; by default, that of the file's name.
-        slice : int, slice, Ellipsis, or tuple of these, optional
-            A part of the array.
-        """
-        asked = [] if slice is None else [("slice", format_slices(expand(slice, self.ndim)))]
-        self._export(filepath, asked, format)
 
     def _read(self, slices: Any) -> np.ndarray:
         """A part, as a numpy array."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from databroker_like import registry
 from databroker_like.client._parts import part_of, slices_of
+from databroker_like.client._shaped import Shaped
 from databroker_like.client._writing._others import RaggedWriting
-from databroker_like.client.base import BaseClient
 from databroker_like.errors import Invalid, OutOfRange, ServiceFailed
 from databroker_like.slices import expand, format_slices, normalize
 from databroker_like.structures import RaggedStructure
@@ -25,7 +24,7 @@ __all__ = ["RaggedClient"]
 _ARROW, _JSON = "application/vnd.apache.arrow.file", "application/json"
 
 
-class RaggedClient(RaggedWriting, BaseClient):
+class RaggedClient(RaggedWriting, Shaped):
     """A ragged array on a server, read into memory.
 
     ``array[...]`` asks for those rows that are wanted, and for no others.
@@ -68,16 +67,6 @@ class RaggedClient(RaggedWriting, BaseClient):
     def chunks(self) -> tuple[tuple[int, ...] | None, ...]:
         """The lengths of the blocks along each axis; None where rows differ."""
         return self.structure().chunks
-
-    @property
-    def dims(self) -> tuple[str, ...] | None:
-        """The names of the axes, where they have any."""
-        return self.structure().dims
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     @property
     def size(self) -> int:
@@ -129,23 +118,6 @@ class RaggedClient(RaggedWriting, BaseClient):
 
     def __getitem__(self, slice: Any) -> ragged.array:
         return self.read(normalize(slice))
-
-    def export(
-        self, filepath: str | os.PathLike[str] | IO[bytes], *, slice: Any = None, format: str | None = None
-    ) -> None:
-        """Have the server write the array in some format, and save that.
-
-        Parameters
-        ----------
-        filepath : path or binary file
-            A file is there whole or not at all.
-        slice : int, slice, Ellipsis, or tuple of these, optional
-            A part of the array.
-        format : str, optional
-            A media type or short name, such as ``"json"`` or ``"parquet"``; by default, that of the file's name.
-        """
-        asked = [] if slice is None else [("slice", format_slices(expand(slice, self.ndim)))]
-        self._export(filepath, asked, format)
 
     @property
     def _rows(self) -> int:

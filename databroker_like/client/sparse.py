@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Iterable, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from databroker_like import registry
 from databroker_like.client._parts import Part, part_of, slices_of
+from databroker_like.client._shaped import ShapedInBlocks
 from databroker_like.client._side_by_side import side_by_side
 from databroker_like.client._writing._others import SparseWriting
-from databroker_like.client.base import BaseClient
 from databroker_like.errors import ServiceFailed, TooLarge
-from databroker_like.slices import expand, format_slices, normalize
+from databroker_like.slices import format_slices, normalize
 from databroker_like.structures import SparseStructure
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _ARROW = "application/vnd.apache.arrow.file"
 _Found = tuple["np.ndarray", "np.ndarray"]
 
 
-class SparseClient(SparseWriting, BaseClient):
+class SparseClient(SparseWriting, ShapedInBlocks):
     """A sparse array on a server, read into memory.
 
     ``array[...]`` reads the elements of what is asked for and nothing else.
@@ -56,26 +55,6 @@ class SparseClient(SparseWriting, BaseClient):
         if not isinstance(found, SparseStructure):
             raise ServiceFailed(f"the server does not say what kind of sparse array {self.uri} is")
         return found
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self.structure().shape
-
-    @property
-    def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """The lengths of the blocks along each axis."""
-        return self.structure().chunks
-
-    @property
-    def dims(self) -> tuple[str, ...] | None:
-        """The names of the axes, where they have any."""
-        return self.structure().dims
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'/'.join(self.path_parts)!r} shape={self.shape} chunks={self.chunks}>"
@@ -157,23 +136,6 @@ class SparseClient(SparseWriting, BaseClient):
 
     def __getitem__(self, slice: Any) -> sparse.COO:
         return self.read(normalize(slice))
-
-    def export(
-        self, filepath: str | os.PathLike[str] | IO[bytes], *, format: str | None = None, slice: Any = None
-    ) -> None:
-        """Have the server write the array in some format, and save that.
-
-        Parameters
-        ----------
-        filepath : path or binary file
-            A file is there whole or not at all.
-        format : str, optional
-            A media type or short name, such as ``"csv"``; by default, that of the file's name.
-        slice : int, slice, Ellipsis, or tuple of these, optional
-            A part of the array.
-        """
-        asked = [] if slice is None else [("slice", format_slices(expand(slice, self.ndim)))]
-        self._export(filepath, asked, format)
 
     def _nothing(self, part: Part) -> _Found:
         import numpy as np
