@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uvicorn
 
 from databroker_like.client import Context
 from databroker_like.client.remote import BlueskyRemoteCatalog
@@ -21,6 +17,7 @@ from databroker_like.drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_like.nodes import ContainerNode, MapNode
 from databroker_like.nodes.runs import RunsNode
 from databroker_like.tree import build_app
+from tests.support.loopback import listening
 
 __all__ = ["RECORDED", "assert_same", "counting", "live", "live_tree", "read_quietly", "recorded", "served"]
 
@@ -113,16 +110,5 @@ def live(catalog: Any) -> Iterator[str]:
 @contextmanager
 def live_tree(tree: ContainerNode) -> Iterator[str]:
     """The address of the root of a tree on a service, over loopback, whose key is "secret"."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(build_app(tree, api_key="secret"), log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1/metadata"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with listening(build_app(tree, api_key="secret")) as url:
+        yield f"{url}/api/v1/metadata"

@@ -5,20 +5,19 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 from databroker_like.client import Context, from_context, from_uri
 from databroker_like.client.sync import copy
 from databroker_like.nodes import ArrayData, MapNode
 from databroker_like.tree import build_app
 from tests.client.recording_server import RecordingServer
+from tests.support.loopback import listening
 
 COUNT = 40
 TREE = """
@@ -36,15 +35,10 @@ COPY = "copy(from_context(Context.from_app(build_app(tree, public=True))), from_
 
 @pytest.fixture
 def server() -> Iterator[RecordingServer]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = RecordingServer(f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1")
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield app
-    running.should_exit = True
-    thread.join()
-    listening.close()
+    port = socket.create_server(("127.0.0.1", 0))
+    app = RecordingServer(f"http://127.0.0.1:{port.getsockname()[1]}/api/v1")
+    with listening(app, port):
+        yield app
 
 
 @pytest.mark.parametrize("requests", [7, 61])

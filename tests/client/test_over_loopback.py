@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import pickle
-import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import uvicorn
 import xarray as xr
 
 from databroker_like.client import from_uri
 from databroker_like.nodes import ArrayData, MapNode, TableData, dataset_node
 from databroker_like.tree import build_app
+from tests.support.loopback import listening
 
 GRID = np.arange(400.0).reshape(20, 20)
 DATASET = xr.Dataset({"det": ("time", [1.0, 2.0]), "image": (("time", "x"), np.ones((2, 3)))}, {"time": [0.5, 1.5]})
@@ -30,19 +28,8 @@ def uri() -> Iterator[str]:
         "table": TableData(pa.table({"a": list(range(10)), "s": ["x"] * 10}), partition_rows=3),
         "dataset": dataset_node(DATASET),
     }
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = build_app(MapNode(nodes), api_key="secret")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with listening(build_app(MapNode(nodes), api_key="secret")) as url:
+        yield url
 
 
 def travelled(found: Any) -> Any:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
@@ -20,6 +16,7 @@ from databroker_like.testing import DriverContract
 from databroker_like.tree import build_app
 from databroker_like.v2 import Broker
 from tests.contracts.test_embedded_keeps_the_contract import record
+from tests.support.loopback import listening
 
 pytestmark = pytest.mark.slow
 
@@ -40,17 +37,8 @@ class _Shelf(MapNode):
 @pytest.fixture(scope="module")
 def _service() -> Iterator[tuple[str, _Shelf]]:
     shelf = _Shelf()
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(build_app(shelf, api_key="secret"), log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1/metadata", shelf
-    server.should_exit = True
-    thread.join()
-    listening.close()
+    with listening(build_app(shelf, api_key="secret")) as url:
+        yield f"{url}/api/v1/metadata", shelf
     for catalog in shelf.catalogs.values():
         catalog.close()
 

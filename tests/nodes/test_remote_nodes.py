@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import uvicorn
 
 from databroker_like.errors import DatabrokerError, NotFound
 from databroker_like.nodes import ArrayData, ArrayNode, ContainerNode, MapNode, TableData, TableNode, find
@@ -22,6 +18,7 @@ from databroker_like.nodes.catalogs import BrokenNode, CatalogNode
 from databroker_like.queries import Eq
 from databroker_like.structures import Spec
 from databroker_like.tree import build_app
+from tests.support.loopback import listening
 
 GRID = np.arange(35.0).reshape(7, 5)
 
@@ -43,19 +40,8 @@ def there() -> ContainerNode:
 
 @contextmanager
 def _served(root: ContainerNode) -> Iterator[str]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = build_app(root, api_key="secret")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with listening(build_app(root, api_key="secret"), log_level="critical", ws="none") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import socket
-import threading
-import time
 import warnings
 from collections.abc import Iterator
 from itertools import product
@@ -15,7 +12,6 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-import uvicorn
 import xarray as xr
 import zarr
 from hypothesis import given
@@ -27,6 +23,7 @@ from databroker_like.service import Settings
 from databroker_like.structures import ArrayStructure
 from databroker_like.tree import build_app
 from databroker_like.tree.formats._zarr import boxed, chunk_shape, padded
+from tests.support.loopback import listening
 from tests.tree.conftest import caller
 
 GRID = np.arange(35.0).reshape(7, 5)
@@ -71,19 +68,8 @@ def tree() -> MapNode:
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The service, on a port of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = build_app(tree(), api_key="secret")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with listening(build_app(tree(), api_key="secret")) as url:
+        yield url
 
 
 def store(url: str, path: str) -> Any:
