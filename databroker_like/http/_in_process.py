@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -21,11 +23,17 @@ ASGIApp = Callable[
 ]
 T = TypeVar("T")
 
+#: For so many seconds the end of an application is waited for when nobody closes it and there is nobody to be told.
+_PATIENCE = 5.0
+_in_use: weakref.WeakSet[InProcess] = weakref.WeakSet()
+_ending: set[threading.Thread] = set()
+
 
 class InProcess(httpx.BaseTransport):
     """A transport of httpx to an ASGI application, which runs in an event loop and a thread of its own.
 
-    Its lifespan begins with the first request and ends with `close`.
+    Its lifespan begins with the first request and ends with `close`; at the end of the program, or when it is not used
+    any more, without.
 
     Parameters
     ----------
@@ -39,6 +47,7 @@ class InProcess(httpx.BaseTransport):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lifespan: _Lifespan | None = None
+        self._unused: weakref.finalize[..., InProcess] | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the application, and wait for the whole of its reply.
@@ -78,7 +87,10 @@ class InProcess(httpx.BaseTransport):
         """End the lifespan of the application, and the thread."""
         with self._lock:
             loop, thread, lifespan = self._loop, self._thread, self._lifespan
+            unused, self._unused = self._unused, None
             self._loop = self._thread = self._lifespan = None
+        if unused is not None:
+            unused.detach()
         if loop is None or thread is None:
             return
         try:
@@ -87,21 +99,60 @@ class InProcess(httpx.BaseTransport):
         finally:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.close()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=loop.run_forever, name="app in process", daemon=True)
+                thread = threading.Thread(target=_work, args=(loop,), name="app in process", daemon=True)
                 thread.start()
                 self._loop, self._thread, self._lifespan = loop, thread, _Lifespan(self._app)
+                self._unused = weakref.finalize(self, _let_go, loop, thread, self._lifespan)
+                self._unused.atexit = False
+                _in_use.add(self)
                 self._run(loop, self._lifespan.start_up())
             return self._loop
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+
+def _work(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+        _ending.discard(threading.current_thread())
+
+
+def _let_go(loop: asyncio.AbstractEventLoop, thread: threading.Thread, lifespan: _Lifespan) -> None:
+    """End an application that nobody closed; this waits for nothing, for it may be called anywhere."""
+    if loop.is_closed():
+        return
+    _ending.add(thread)
+    asyncio.run_coroutine_threadsafe(_ended(loop, lifespan), loop)
+
+
+async def _ended(loop: asyncio.AbstractEventLoop, lifespan: _Lifespan) -> None:
+    # Of an application that does not end well there is nobody to be told.
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(lifespan.shut_down(), _PATIENCE)
+    others = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    loop.stop()
+
+
+@atexit.register
+def _end_all() -> None:
+    for transport in list(_in_use):
+        loop, thread, lifespan = transport._loop, transport._thread, transport._lifespan
+        if loop is not None and thread is not None and lifespan is not None:
+            _let_go(loop, thread, lifespan)
+    for thread in list(_ending):
+        thread.join(_PATIENCE + 1)
 
 
 async def _answer(app: ASGIApp, scope: Message, body: bytes) -> httpx.Response:

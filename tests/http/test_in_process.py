@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -166,3 +170,53 @@ def test_an_application_that_gives_no_reply_is_told() -> None:
         session.fetch("GET", "/")
     session.close()
     transport.close()
+
+
+_NOT_CLOSED = """
+import gc, sys
+from tests.http.test_in_process import App
+from databroker_like.http import InProcess, Session
+
+class Told(App):
+    def __init__(self):
+        super().__init__()
+        class Said(list):
+            def append(self, word):
+                print(word, flush=True)
+        self.said = Said()
+
+kept = [InProcess(Told().asgi) for _ in range(2)]
+for transport in kept:
+    Session("http://local-app", transport=transport).fetch("GET", "/a")
+if sys.argv[1] == "dropped":
+    del transport
+    kept.clear()
+    gc.collect()
+"""
+
+
+@pytest.mark.parametrize("how", ["kept", "dropped"])
+def test_a_program_that_closes_nothing_ends_quietly(how: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _NOT_CLOSED, how],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.split()) == ["down", "down", "up", "up"]
+
+
+def test_an_application_that_nobody_has_any_more_ends(app: App) -> None:
+    transport = InProcess(app.asgi)
+    session = Session("http://local-app", transport=transport)
+    session.fetch("GET", "/a")
+    thread = transport._thread
+    assert thread is not None
+    session.close()
+    transport = session = None  # type: ignore[assignment]
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert app.said == ["up", "down"]
