@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import uvicorn
 from event_model import compose_run
 
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
@@ -26,6 +21,8 @@ from databroker_like.nodes.runs import RunsNode
 from databroker_like.service import Settings
 from databroker_like.structures import Spec
 from databroker_like.tree import build_app
+from tests.interop.tiled_server import tiled_python
+from tests.support.loopback import listening
 
 ROOT = Path(__file__).parents[2]
 GRID = np.arange(35.0).reshape(7, 5)
@@ -34,30 +31,14 @@ GRID = np.arange(35.0).reshape(7, 5)
 @pytest.fixture(scope="module")
 def peer() -> str:
     """The interpreter of the environment of the tiled client."""
-    named = os.environ.get("DATABROKER_LIKE_TILED_PYTHON")
-    folder = ROOT / ".venv-peers" / "tiled-0.2.20" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = Path(named) if named else folder / "python"
-    if not python.exists():
-        pytest.skip(f"tiled is not at {python}; DATABROKER_LIKE_TILED_PYTHON names the python that has it")
-    return str(python)
+    return str(tiled_python())
 
 
 @contextmanager
 def served(root: ContainerNode, settings: Settings | None = None) -> Iterator[str]:
     """The URL of a service of a tree, on a port of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = build_app(root, api_key="secret", settings=settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with listening(build_app(root, api_key="secret", settings=settings)) as url:
+        yield url
 
 
 @pytest.fixture

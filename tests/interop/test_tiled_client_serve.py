@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.testing import _runs as samples
+from tests.interop.tiled_server import tiled_python
 from tests.support.serving import serving
 
 ROOT = Path(__file__).parents[2]
@@ -24,12 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def peer() -> str:
     """The interpreter of the environment of the tiled client."""
-    named = os.environ.get("DATABROKER_LIKE_TILED_PYTHON")
-    folder = ROOT / ".venv-peers" / "tiled-0.2.20" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = Path(named) if named else folder / "python"
-    if not python.exists():
-        pytest.skip(f"tiled is not at {python}; DATABROKER_LIKE_TILED_PYTHON names the python that has it")
-    return str(python)
+    return str(tiled_python())
 
 
 @pytest.fixture
