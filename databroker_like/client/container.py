@@ -7,18 +7,19 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from itertools import islice
 from typing import IO, Any
 
 from databroker_like.client._addresses import path_of
 from databroker_like.client._finding._deep import DeepSearchResults
 from databroker_like.client._finding._filters import Condition, filters_of, parameters
-from databroker_like.client._finding._paging import LARGEST_PAGE, pages
+from databroker_like.client._finding._paging import LARGEST_PAGE, nearest_keys, pages
 from databroker_like.client._subscribing import ContainerSubscribing
 from databroker_like.client._writing._nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
-from databroker_like.errors import Invalid, NotFound, WrongType
+from databroker_like.errors import Invalid, NotFound, WrongType, listed
 from databroker_like.queries import KeyLookup
 
 __all__ = ["ASCENDING", "DESCENDING", "Container", "DeepSearchResults"]
@@ -38,6 +39,9 @@ ASCENDING, DESCENDING = Direction.ASCENDING, Direction.DESCENDING
 _COUNTED_FOR = 1.0
 #: As many keys are offered to choose from.
 _MOST_COMPLETIONS = LARGEST_PAGE
+
+#: Whether it is only asked if there is a node: who does wants to know of no others.
+_asking_only: ContextVar[bool] = ContextVar("asking_only", default=False)
 
 
 class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str, Any]):
@@ -123,7 +127,42 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         if self._conditions:
             return self._among_results(path)
         item, rest = self._inlined(path)
-        return self._child(self._item_at(path, names) if rest else item)
+        if not rest:
+            return self._child(item)
+        try:
+            return self._child(self._item_at(path, names))
+        except NotFound as error:
+            if _asking_only.get():
+                raise
+            near = nearest_keys(self.context, [*self.path_parts, *path[:-1]], path[-1])
+            raise type(error)(f"{error}; nearest: {listed(near)}" if near else str(error)) from None
+
+    def __contains__(self, keys: object) -> bool:
+        return self._found(keys) is not None
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The node of a key, or something else where there is none.
+
+        Parameters
+        ----------
+        key : str
+        default : optional
+
+        Returns
+        -------
+        client, or the default
+        """
+        found = self._found(key)
+        return default if found is None else found
+
+    def _found(self, keys: Any) -> Any:
+        asking = _asking_only.set(True)
+        try:
+            return self[keys]
+        except KeyError:
+            return None
+        finally:
+            _asking_only.reset(asking)
 
     def _item_at(self, path: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
         above, told = self.path_parts, self._include_data_sources

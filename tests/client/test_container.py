@@ -122,6 +122,28 @@ def test_nodes_are_looked_up_by_name_and_by_path(opened: Any, server: Any) -> No
         container[3]
 
 
+def test_a_key_that_is_missing_names_those_near_it_for_one_request_more(served: Any, server: Any, opened: Any) -> None:
+    root = served(MapNode({"zoo": MapNode({"image": MapNode({}), "table": MapNode({})}), "a": MapNode({})}))
+    for look in (lambda: root["zoo"]["imgae"], lambda: root["zoo/imgae"], lambda: root["zoo", "imgae"]):
+        with pytest.raises(errors.NotFound, match=r"there is no 'zoo/imgae' at .*; nearest: 'image'"):
+            look()
+    with pytest.raises(errors.NotFound) as told:
+        root["zoo/other"]
+    assert "nearest" not in str(told.value)
+    with pytest.raises(errors.NotFound) as told:
+        root["nowhere/imgae"]
+    assert "nearest" not in str(told.value)
+    container = opened()
+    server.asked.clear()
+    with pytest.raises(errors.NotFound, match="nearest: 'image'"):
+        container["imgae"]
+    assert [path for _, path, _ in server.asked] == ["/metadata/imgae", "/search/"]
+    server.asked.clear()
+    assert "imgae" not in container
+    assert container.get("imgae", 5) == 5
+    assert [path for _, path, _ in server.asked] == ["/metadata/imgae"] * 2
+
+
 def test_what_was_sent_along_is_not_asked_for(opened: Any, server: Any) -> None:
     container = opened()
     container.item["attributes"]["structure"]["contents"] = {key: server.item(key) for key in ("k01", "image")}

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from databroker_like.errors import ServiceFailed
+from databroker_like.client._addresses import path_of
+from databroker_like.errors import DatabrokerError, ServiceFailed, nearest
 
-__all__ = ["LARGEST_PAGE", "pages"]
+__all__ = ["LARGEST_PAGE", "nearest_keys", "pages"]
 
 #: What a server of the protocol gives at once, at the most.
 LARGEST_PAGE = 300
@@ -66,3 +67,29 @@ def pages(server: _Server, url: str, params: _Params) -> Iterator[dict[str, Any]
         url, asked = following.partition("?")[0], [*told, *kept]
         if before == (url, asked):
             raise ServiceFailed(f"the page after {following} is that page again")
+
+
+def nearest_keys(server: Any, above: Sequence[str], name: str) -> list[str]:
+    """The keys that look most like one that a container lacks; one page of them is asked for.
+
+    Parameters
+    ----------
+    server : Context
+    above : sequence of str
+        The path of the container.
+    name : str
+
+    Returns
+    -------
+    list of str
+        None where the container is missing too, or does not list.
+    """
+    try:
+        page = server.get_json(
+            f"{server.api_uri}/search/{path_of(above)}", [("fields", ""), ("page[limit]", LARGEST_PAGE)]
+        )
+        keys = [str(item["id"]) for item in page["data"]]
+    except (DatabrokerError, LookupError, TypeError):
+        return []
+    # It is listed, and cannot be had all the same.
+    return [] if name in keys else nearest(name, keys)
