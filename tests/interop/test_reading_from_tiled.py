@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +14,7 @@ import pytest
 from databroker_like import errors
 from databroker_like import queries as q
 from databroker_like.client import DESCENDING, from_uri
+from tests.interop.tiled_server import clean_environment, tiled_python, tiled_server
 
 ROOT = Path(__file__).parents[2]
 SMALL = np.arange(12.0).reshape(4, 3)
@@ -30,38 +26,11 @@ pytestmark = [pytest.mark.peer, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a tiled server with something of everything."""
-    named = os.environ.get("DATABROKER_LIKE_TILED_PYTHON")
-    folder = ROOT / ".venv-peers" / "tiled-0.2.20" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = Path(named) if named else folder / "python"
-    if not python.exists():
-        pytest.skip(f"tiled is not at {python}; DATABROKER_LIKE_TILED_PYTHON names the python that has it")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
     place = tmp_path_factory.mktemp("tiled")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL", "TILED"))}
-    asked = [str(python.parent / "tiled"), "serve", "catalog", "--temp", "--api-key", "secret", "--port", str(port)]
-    with (place / "log").open("wb") as log:
-        process = subprocess.Popen(asked, cwd=place, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _wait(process, uri, place / "log")
-        fill = [str(python), str(ROOT / "scripts" / "peers" / "fill_tiled.py"), uri, "secret"]
-        subprocess.run(fill, cwd=place, env=environment, check=True, capture_output=True)
+    with tiled_server(place, "catalog", "--temp", "--api-key", "secret") as uri:
+        fill = [str(tiled_python()), str(ROOT / "scripts" / "peers" / "fill_tiled.py"), uri, "secret"]
+        subprocess.run(fill, cwd=place, env=clean_environment(), check=True, capture_output=True)
         yield uri
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait(process: subprocess.Popen[bytes], uri: str, log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{uri}/healthz", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"the tiled server does not answer: {log.read_text()[-1000:]}")
 
 
 @pytest.fixture
