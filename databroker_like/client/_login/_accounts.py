@@ -282,11 +282,14 @@ class Accounts(ABC):
         Returns
         -------
         dict or None
-            None when nobody has logged in.
+            None when nobody has logged in, or the server has no users.
         """
         if not self.authenticated:
             return None
-        return _bare(self._of_users(lambda: self.get_json(f"{self.api_uri}/auth/whoami")))
+        try:
+            return _bare(self._of_users(lambda: self.get_json(f"{self.api_uri}/auth/whoami")))
+        except NotOffered:
+            return None
 
     def which_api_key(self) -> dict[str, Any]:
         """What the API key in use is: its first eight letters, its scopes, when it expires.

@@ -308,8 +308,9 @@ def test_a_server_without_users_says_so(server: UsersServer, context: Context, m
     server.providers, server.keys = [], {"one": "one"}
     monkeypatch.setattr(server, "answer", lambda asked: (404, {}) if "auth" in asked.path else (200, {}))
     context.api_key = "one"
+    assert context.whoami() is None
     with pytest.raises(errors.NotOffered, match="has no users"):
-        context.whoami()
+        context.which_api_key()
 
 
 def test_a_session_is_revoked_by_its_identity(server: UsersServer, context: Context) -> None:
