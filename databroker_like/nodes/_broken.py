@@ -43,7 +43,9 @@ class BrokenNode(MapNode):
         self, problem: str | DatabrokerError, *, metadata: Mapping[str, Any] | None = None, version: Any = None
     ) -> None:
         self.sentence = without_paths(str(problem))[:_MOST_LETTERS]
-        self._kind = type(problem) if isinstance(problem, DatabrokerError) else InvalidFile
+        # Who is refused elsewhere is this service: its caller has shown a key that is good here.
+        is_told = isinstance(problem, DatabrokerError) and not isinstance(problem, PermissionError)
+        self._kind: type[DatabrokerError] = type(problem) if is_told else InvalidFile  # type: ignore[assignment]
         super().__init__({}, metadata={**(metadata or {}), "error": self.sentence}, specs=[BROKEN])
         self._version = version
 

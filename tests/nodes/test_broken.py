@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from databroker_like.errors import InvalidFile, MissingFile
+from databroker_like.errors import InvalidFile, MissingFile, NotAuthenticated
 from databroker_like.nodes._broken import BROKEN, BrokenNode
 
 
@@ -15,7 +15,9 @@ def test_it_says_why_and_holds_nothing() -> None:
 
 
 def test_it_stands_for_the_error_that_was_met() -> None:
-    for problem, kind in ((MissingFile("'/data/a.h5' is gone"), MissingFile), ("'/data/a.h5' is gone", InvalidFile)):
+    text = "'/data/a.h5' is gone"
+    refused = NotAuthenticated(text)
+    for problem, kind in ((MissingFile(text), MissingFile), (text, InvalidFile), (refused, InvalidFile)):
         error = BrokenNode(problem).error
         assert (type(error), str(error)) == (kind, "'a.h5' is gone")
 
