@@ -113,7 +113,7 @@ def said_of(error: Exception) -> str:
     if isinstance(error, httpx.ConnectError) and "SSL" in str(error):
         return f"there is no secure connection to the server, if it has https at all: {error}"
     if isinstance(error, httpx.ConnectError):
-        return f"there is no server: {error}"
+        return f"there is no server: {error}; is the server running?"
     if isinstance(error, httpx.UnsupportedProtocol):
         return "only http:// and https:// are understood"
     return f"the connection to the server broke: {error or type(error).__name__}"

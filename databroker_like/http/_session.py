@@ -18,7 +18,7 @@ from databroker_like.http._caching import STORED_AT, Caching, ResponseCache
 from databroker_like.http._exchange import Asked, Params, Reply, observed
 from databroker_like.http._passing import Passing, Patience, asked_to_wait, said_of
 from databroker_like.http._status import detail_of, error_for, is_passing
-from databroker_like.http._urls import origin, parsed, without_secrets
+from databroker_like.http._urls import in_words, origin, parsed, without_secrets
 
 __all__ = ["Session"]
 
@@ -161,7 +161,7 @@ class Session:
 
         def whole(response: httpx.Response) -> Reply:
             kind = response.headers.get("content-type", "").partition(";")[0].strip()
-            return Reply(response.read(), kind, without_secrets(response.request.url))
+            return Reply(response.read(), kind, in_words(response.request.url))
 
         return self.receive(
             method,
@@ -284,7 +284,7 @@ class Session:
                     if response.status_code >= 400:
                         self._refused(response, asked.repeatable)
                     if response.status_code >= 300 and (response.status_code != 304 or held is None):
-                        raise ServiceFailed(f"{response.status_code} from {without_secrets(url)} leads nowhere")
+                        raise ServiceFailed(f"{response.status_code} from {in_words(url)} leads nowhere")
                     if caching is not None:
                         return into(caching.reply(request, response, held))
                     if self.caching is not None and asked.method not in ("GET", "HEAD"):
@@ -297,7 +297,7 @@ class Session:
                     raise
                 return into(self._while_away(held, passing.error))
             except (httpx.TransportError, httpx.DecodingError) as error:
-                told = Unreachable(f"{said_of(error)} ({without_secrets(url)})")
+                told = Unreachable(f"{said_of(error)} ({in_words(url)})")
                 # A server that has never answered is not there; one that has, may be again.
                 untouched = isinstance(error, _UNSENT)
                 if held is not None and not (patient and self._heard):
@@ -305,7 +305,7 @@ class Session:
                 if (asked.repeatable or untouched) and self._heard:
                     raise Passing(told, None, untouched) from None
                 raise told from None
-        raise ServiceFailed(f"the server redirects again and again ({without_secrets(url)})")
+        raise ServiceFailed(f"the server redirects again and again ({in_words(url)})")
 
     def _request(self, asked: Asked, url: httpx.URL) -> httpx.Request:
         own = self.is_own(url)
@@ -365,7 +365,7 @@ class Session:
             if len(content) >= _REFUSAL_BYTES:
                 break
         detail = detail_of(content[:_REFUSAL_BYTES], response.headers.get("content-type", ""))
-        error = error_for(response.status_code, detail, without_secrets(response.request.url))
+        error = error_for(response.status_code, detail, in_words(response.request.url))
         if response.status_code == 401 and not _is_unknown(response):
             error = NotPermitted(*error.args)
         untouched = response.status_code in _UNTOUCHED

@@ -6,9 +6,11 @@ import httpx
 
 from databroker_like.errors import Invalid
 
-__all__ = ["origin", "parsed", "without_secrets"]
+__all__ = ["in_words", "origin", "parsed", "without_secrets"]
 
 _PORTS = {"http": 80, "https": 443}
+#: So many letters of a query are shown in an error: no more can be read at a glance.
+_LONGEST = 80
 #: Parameters that are no one else's business, in an error or a log.
 _SECRETS = ("api_key", "access_token", "refresh_token", "device_code", "code", "state")
 
@@ -66,3 +68,26 @@ def without_secrets(url: httpx.URL | str) -> str:
         parts.append(f"{name}=..." if name in _SECRETS else part)
     bare = str(whole.copy_with(query=None))
     return f"{bare}?{'&'.join(parts)}" if parts else bare
+
+
+def in_words(url: httpx.URL | str) -> str:
+    """A URL as an error has it: without secrets, and without a long query.
+
+    Parameters
+    ----------
+    url : httpx.URL or str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> in_words("http://localhost:8000/api/v1/search/a?fields=count")
+    'http://localhost:8000/api/v1/search/a?fields=count'
+    >>> in_words("http://localhost:8000/api/v1/search/a?" + "&".join(f"filter[a][key]={n}" for n in range(9)))
+    'http://localhost:8000/api/v1/search/a?...'
+    """
+    whole = without_secrets(url)
+    bare, _, query = whole.partition("?")
+    return f"{bare}?..." if len(query) > _LONGEST else whole

@@ -139,9 +139,17 @@ def test_a_connection_that_breaks_is_made_again_but_a_server_that_was_never_ther
     speaking.fetch("GET", "/b")
     assert len(server.requests) == 3
     server = Server(httpx.ConnectError("refused"))
-    with pytest.raises(errors.Unreachable, match="there is no server: refused"):
+    with pytest.raises(errors.Unreachable, match=r"there is no server: refused; is the server running\?"):
         session(server).fetch("GET", "/a")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("reply", [httpx.Response(404), httpx.ReadError("reset"), httpx.ConnectError("refused")])
+def test_a_long_query_does_not_stand_in_an_error(reply: Any) -> None:
+    with pytest.raises(errors.DatabrokerError) as raised:
+        session(Server(reply)).fetch("GET", "/a", params=[("filter[eq][condition][key]", "start.plan_name")] * 5)
+    assert "http://data.example:8000/a?..." in str(raised.value)
+    assert "filter" not in str(raised.value)
 
 
 @pytest.mark.parametrize("answers", [1, 2])
@@ -155,7 +163,7 @@ def test_an_error_comes_without_the_tracebacks_of_what_is_below(answers: int) ->
     whole = "".join(traceback.format_exception(raised.value))
     assert whole.count("Traceback (most recent call last)") == 1
     assert "httpx." not in whole
-    assert whole.endswith("there is no server: refused (http://data.example:8000/a)\n")
+    assert whole.endswith("there is no server: refused; is the server running? (http://data.example:8000/a)\n")
 
 
 def test_a_server_without_https_that_is_asked_by_https_is_not_said_to_be_away() -> None:
