@@ -101,7 +101,7 @@ class _DataFrameClient(TableSubscribing, TableWriting, BaseClient):
 
         count = self.structure().npartitions
         if not 0 <= partition < count:
-            raise OutOfRange(f"{self.uri} has {count} partitions, and no partition {partition}")
+            raise OutOfRange(f"{self.uri} has {count} partition{'s' * (count != 1)}, and no partition {partition}")
         # The template of the link ends with partition={index}, which is what is sent.
         link = self._link("partition").partition("?")[0]
         params = [("partition", str(partition))]
@@ -249,7 +249,7 @@ class DaskDataFrameClient(_DataFrameClient):
         """
         count = self.structure().npartitions
         if not 0 <= partition < count:
-            raise OutOfRange(f"{self.uri} has {count} partitions, and no partition {partition}")
+            raise OutOfRange(f"{self.uri} has {count} partition{'s' * (count != 1)}, and no partition {partition}")
         return self._lazy([partition], self._checked(columns))
 
     def compute(self) -> pd.DataFrame:

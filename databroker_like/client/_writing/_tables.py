@@ -170,7 +170,7 @@ class TableWriting:
     def _at(self, partition: int) -> int:
         count = self.structure().npartitions
         if not 0 <= partition < count:
-            raise OutOfRange(f"{self.uri} has {count} partitions, and no partition {partition}")
+            raise OutOfRange(f"{self.uri} has {count} partition{'s' * (count != 1)}, and no partition {partition}")
         return partition
 
     def _fitted(self, dataframe: Any) -> pa.Table:

@@ -105,7 +105,7 @@ def test_rows_are_written_anew(writable: Any, recording: RecordingServer) -> Non
     asked = recording.changes[-1]
     assert (asked.method, asked.path, asked.query) == ("PUT", "/table/partition/t", {"partition": "0"})
     assert asked.table.schema.equals(made.structure().schema)
-    with pytest.raises(errors.OutOfRange):
+    with pytest.raises(errors.OutOfRange, match=r"has \d+ partitions?, and no partition"):
         made.write_partition(1, FRAME)
 
 
