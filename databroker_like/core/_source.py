@@ -171,6 +171,8 @@ def _with_skip_and_limit(getter: Callable[..., Iterable[Doc]]) -> Callable[..., 
         return getter
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     return getter if takes_any or {"skip", "limit"} <= set(parameters) else _Sliced(getter)
+
+
 #: Those that a run has as methods, and all of them at once.
 _OF_RUNS = tuple(name for name in GETTERS if name != "get_filler")
 _getters_of = attrgetter(*_OF_RUNS)
