@@ -172,6 +172,8 @@ class ContainerNode(Node):
         ------
         Invalid
             When a direction is neither.
+        InvalidQuery
+            When the container knows that nothing in it can be sorted by such a key.
         """
 
     @property
