@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from databroker_like.errors import Invalid
 
-__all__ = ["node_of", "path_of", "without_key"]
+__all__ = ["node_of", "without_key"]
 
 _API = "/api/v1"
 
@@ -73,26 +72,6 @@ def node_of(uri: str) -> tuple[str, list[str]]:
     if segments and segments[0] != "metadata":
         raise Invalid(f"{parts.path!r} is no address of a node; one reads .../api/v1/metadata/name")
     return urlunsplit((parts.scheme, parts.netloc, f"{before}{_API}", parts.query, "")), segments[1:]
-
-
-def path_of(parts: Sequence[str]) -> str:
-    """The names on the way to a node, as they stand in an address.
-
-    Parameters
-    ----------
-    parts : sequence of str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> path_of(["a/b", "..", "c d"])
-    'a%2Fb/%2E%2E/c%20d'
-    """
-    # Dots alone would be steps upward, for whoever reads the address on the way.
-    return "/".join(part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="") for part in parts)
 
 
 def _split(uri: str) -> SplitResult:

@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from itertools import islice
 from typing import IO, Any
 
-from databroker_like.client._addresses import path_of
 from databroker_like.client._finding._deep import DeepSearchResults
 from databroker_like.client._finding._filters import Condition, filters_of, parameters
 from databroker_like.client._finding._paging import LARGEST_PAGE, nearest_keys, pages
@@ -21,6 +20,7 @@ from databroker_like.client.base import UNCHANGED, BaseClient
 from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
 from databroker_like.errors import Invalid, NotFound, WrongType, listed
 from databroker_like.queries import KeyLookup
+from databroker_like.utils._node_path import path_of
 
 __all__ = ["ASCENDING", "DESCENDING", "Container", "DeepSearchResults"]
 

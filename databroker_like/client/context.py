@@ -11,11 +11,12 @@ import msgpack
 import orjson
 
 from databroker_like.client._about import About
-from databroker_like.client._addresses import node_of, path_of, without_key
+from databroker_like.client._addresses import node_of, without_key
 from databroker_like.client._login._accounts import Accounts
 from databroker_like.client._login._tokens import TokenFolder, Tokens
 from databroker_like.errors import NotAuthenticated, NotFound, ServiceFailed
 from databroker_like.http import InProcess, Reply, Session
+from databroker_like.utils._node_path import path_of
 
 if TYPE_CHECKING:
     import httpx

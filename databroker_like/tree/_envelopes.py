@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from databroker_like.errors import InvalidRequest, listed, nearest
 from databroker_like.nodes import ContainerNode, Node
@@ -15,11 +13,9 @@ from databroker_like.tree._asked import Params
 from databroker_like.tree._parameters import choice, flag, text, whole
 from databroker_like.tree._select import selected
 from databroker_like.tree._source_words import source_json
+from databroker_like.utils._node_path import path_of
 
-__all__ = ["DEPTH", "FIELDS", "Told", "enveloped", "node_json", "node_links", "quoted"]
-
-#: What most keys are; `quote` takes ten times as long to find out.
-_is_plain = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+__all__ = ["DEPTH", "FIELDS", "Told", "enveloped", "node_json", "node_links"]
 
 _FIELDS = ("metadata", "structure_family", "structure", "count", "sorting", "specs", "data_sources", "access_tags")
 _MOST_FIELDS = 50
@@ -167,30 +163,6 @@ def _metadata(node: Node, told: Told) -> Any:
     return metadata if told.select is None else {"selected": selected(metadata, told.select)}
 
 
-def quoted(path: Sequence[str]) -> str:
-    """A path as it stands in a URL.
-
-    Parameters
-    ----------
-    path : sequence of str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> quoted(["a", "b/c d"])
-    'a/b%2Fc%20d'
-    """
-    return "/".join(key if _is_plain(key) else _quoted(key) for key in path)
-
-
-def _quoted(key: str) -> str:
-    # Dots alone would be steps upward, for whoever reads the address on the way.
-    return key.replace(".", "%2E") if key in (".", "..") else quote(key, safe="")
-
-
 def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = True) -> dict[str, str]:
     """Under which URLs a node and its data are.
 
@@ -206,7 +178,7 @@ def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = T
     -------
     dict
     """
-    where = quoted(path)
+    where = path_of(path)
     links = {"self": f"{base}/metadata/{where}"}
     if not with_all:
         return links

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like.client import from_uri
-from databroker_like.client._addresses import node_of, path_of, without_key
+from databroker_like.client._addresses import node_of, without_key
 from databroker_like.errors import Invalid
+from databroker_like.utils._node_path import path_of
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=4)
 API = "http://h:8000/inner/api/v1"

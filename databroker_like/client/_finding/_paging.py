@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from databroker_like.client._addresses import path_of
 from databroker_like.errors import DatabrokerError, ServiceFailed, nearest
+from databroker_like.utils._node_path import path_of
 
 __all__ = ["LARGEST_PAGE", "nearest_keys", "pages"]
 

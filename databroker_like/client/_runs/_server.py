@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from databroker_like.client._addresses import path_of
 from databroker_like.client.context import Context
+from databroker_like.utils._node_path import path_of
 
 __all__ = ["Server", "server_at"]
 

@@ -10,7 +10,6 @@ from typing import Any
 import msgpack
 import orjson
 
-from databroker_like.client._addresses import path_of
 from databroker_like.client.context import Context
 from databroker_like.errors import (
     Invalid,
@@ -22,6 +21,7 @@ from databroker_like.errors import (
     WrongType,
 )
 from databroker_like.structures import Spec
+from databroker_like.utils._node_path import path_of
 
 __all__ = ["as_json", "as_key", "as_specs", "as_wire", "data_link", "send", "url_of"]
 

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from databroker_like.errors import InvalidRequest
 from databroker_like.tree._asked import Asked
-from databroker_like.tree._envelopes import quoted
 from databroker_like.tree._parameters import FARTHEST, whole
+from databroker_like.utils._node_path import path_of
 
 __all__ = ["PAGES", "Page", "listing_links"]
 
@@ -91,7 +91,7 @@ def listing_links(asked: Asked, route: str, page: Page, count: int) -> dict[str,
         if name != "api_key" and not name.startswith("page[")
         for value in asked.params.many(name)
     ]
-    where = f"{asked.base}/{route}/{quoted(asked.segments)}?"
+    where = f"{asked.base}/{route}/{path_of(asked.segments)}?"
 
     def link(offset: int) -> str:
         place = [("page[offset]", str(offset))] if offset else []

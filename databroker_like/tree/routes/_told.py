@@ -8,11 +8,12 @@ from typing import Any
 from databroker_like.errors import InvalidRequest
 from databroker_like.nodes import ContainerNode
 from databroker_like.tree._asked import Asked, Reply
-from databroker_like.tree._envelopes import DEPTH, FIELDS, Told, enveloped, node_json, quoted
+from databroker_like.tree._envelopes import DEPTH, FIELDS, Told, enveloped, node_json
 from databroker_like.tree._filters import narrowed, short_text
 from databroker_like.tree._parameters import flag, text
 from databroker_like.tree._words import JSON, MSGPACK, to_json, to_msgpack
 from databroker_like.tree.routes._pages import Page, listing_links
+from databroker_like.utils._node_path import path_of
 
 __all__ = ["DISTINCT", "FORMAT", "TELLING", "distinct", "metadata", "search", "told"]
 
@@ -111,12 +112,12 @@ def _keys_json(asked: Asked, keys: Any, how: Told) -> list[dict[str, Any]]:
             ("structure_family", "specs", "metadata", "structure", "access_tags", "sorting", "data_sources")
         ),
     }
-    where = f"{asked.base}/metadata/{quoted(asked.segments)}{'/' if asked.segments else ''}"
+    where = f"{asked.base}/metadata/{path_of(asked.segments)}{'/' if asked.segments else ''}"
     return [
         {
             "id": key,
             "attributes": attributes,
-            "links": {"self": f"{where}{quoted((key,))}"} if how.with_links else None,
+            "links": {"self": f"{where}{path_of((key,))}"} if how.with_links else None,
             "meta": None,
         }
         for key in keys
