@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.errors import DatabrokerError, InvalidFile
@@ -16,9 +15,9 @@ from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
+from databroker_like.nodes.files._groups import FileGroup
 from databroker_like.nodes.files._hdf5_links import Found, follow, is_above, leads_outside, sources_of
 from databroker_like.nodes.files._hdf5_rows import HDF5Rows, element_type
-from databroker_like.nodes.files._listed import ListedNode
 from databroker_like.nodes.files._place import Place, Stamp, is_settled, lasting, once
 
 if TYPE_CHECKING:
@@ -235,7 +234,7 @@ class ServedDataset(HDF5Array):
         out[...] = handle.asstr(errors="replace")[tuple(slice(r.start, r.stop, r.step) for r in box)]
 
 
-class HDF5Group(ListedNode):
+class HDF5Group(FileGroup):
     """A group in an HDF5 file.
 
     Parameters
@@ -249,16 +248,7 @@ class HDF5Group(ListedNode):
     def __init__(self, file: HDF5File, path: tuple[str, ...], names: list[str], metadata: Mapping[str, Any]) -> None:
         self._file = file
         self._path = path
-        self._names = names
-        self._metadata = metadata
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self._names)
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        return self._metadata
+        super().__init__(names, metadata)
 
     @property
     def version(self) -> Any:
@@ -268,15 +258,8 @@ class HDF5Group(ListedNode):
         parameters = {"dataset": "/".join(self._path)} if self._path else {}
         return DataSource(_MEDIA_TYPE, (self._file.place.asset(),), parameters)
 
-    @property
-    def is_told_whole(self) -> bool:
-        return True
-
-    def _all_keys(self) -> Sequence[str]:
-        return self._names
-
-    def _node(self, key: str) -> Node | None:
-        return self._file.inner((*self._path, key)) if key in self._known else None
+    def _inner(self, key: str) -> Node:
+        return self._file.inner((*self._path, key))
 
 
 def _said(thing: Any) -> dict[str, Any]:

@@ -6,8 +6,7 @@ import contextlib
 import functools
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like.errors import DatabrokerError, InvalidFile, listed
@@ -17,7 +16,7 @@ from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
-from databroker_like.nodes.files._listed import ListedNode
+from databroker_like.nodes.files._groups import FileGroup
 from databroker_like.nodes.files._place import Place, lasting
 from databroker_like.registry import require
 
@@ -232,7 +231,7 @@ def _source(place: Place, inside: str) -> DataSource:
     return DataSource(_MEDIA_TYPE, (place.asset(is_directory=is_directory),), {"dataset": inside} if inside else {})
 
 
-class ZarrGroup(ListedNode):
+class ZarrGroup(FileGroup):
     """A group in a Zarr store.
 
     Parameters
@@ -247,16 +246,7 @@ class ZarrGroup(ListedNode):
     def __init__(self, place: Place, inside: str, names: list[str], metadata: Mapping[str, Any]) -> None:
         self._place = place
         self._inside = inside
-        self._names = names
-        self._metadata = metadata
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self._names)
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        return self._metadata
+        super().__init__(names, metadata)
 
     @property
     def version(self) -> Any:
@@ -265,16 +255,7 @@ class ZarrGroup(ListedNode):
     def data_source(self) -> DataSource:
         return _source(self._place, self._inside)
 
-    @property
-    def is_told_whole(self) -> bool:
-        return True
-
-    def _all_keys(self) -> Sequence[str]:
-        return self._names
-
-    def _node(self, key: str) -> Node | None:
-        if key not in self._known:
-            return None
+    def _inner(self, key: str) -> Node:
         path, place = f"{self._inside}/{key}".strip("/"), self._place
 
         def made() -> Node:
