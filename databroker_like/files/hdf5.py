@@ -205,8 +205,9 @@ def _names(file: Any) -> list[str]:
 
     names: list[str] = []
 
-    def visit(name: str, found: Any) -> bool | None:
-        if isinstance(found, h5py.Dataset):
+    def visit(name: str | bytes, found: Any) -> bool | None:
+        # A name that is no UTF-8 comes as bytes, and cannot be asked for.
+        if isinstance(found, h5py.Dataset) and isinstance(name, str):
             names.append(name)
         return True if len(names) >= _NAMES_AT_MOST else None
 

@@ -16,7 +16,15 @@ from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._arrays import FileArray
 from databroker_like.nodes.files._attributes import attributes
 from databroker_like.nodes.files._groups import FileGroup
-from databroker_like.nodes.files._hdf5_links import Found, follow, is_above, leads_outside, sources_of
+from databroker_like.nodes.files._hdf5_links import (
+    Found,
+    address_of,
+    addresses_above,
+    follow,
+    is_above,
+    leads_outside,
+    sources_of,
+)
 from databroker_like.nodes.files._hdf5_rows import HDF5Rows, element_type
 from databroker_like.nodes.files._place import Place, Stamp, is_settled, lasting, once
 
@@ -61,13 +69,21 @@ class HDF5File:
     ----------
     place : Place
     stamp : Stamp
+    above : frozenset
+        Where the groups are, in this file and in others, that lie on the way to it; none by default.
+    entered : int
+        How long the path is at which the way comes into this file; 0 by default.
     """
 
-    def __init__(self, place: Place, stamp: Stamp) -> None:
+    def __init__(
+        self, place: Place, stamp: Stamp, *, above: frozenset[tuple[str, int]] = frozenset(), entered: int = 0
+    ) -> None:
         self.place = place
         self.stamp = stamp
         self.version = lasting(stamp)
         self._once = once(stamp)
+        self._above = above
+        self._entered = entered
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Any]:
@@ -91,7 +107,7 @@ class HDF5File:
 
     def inner(self, path: tuple[str, ...]) -> Node:
         """What is at a path in the file as a node, as far as it may be kept; a broken one where it cannot be read."""
-        served, key = self.place.served, (self.place.name, path)
+        served, key = self.place.served, (self.place.name, path, self._above)
         known = served.known(key, self.stamp)
         if known is not None:
             return known
@@ -112,40 +128,44 @@ class HDF5File:
         """A node, and whether this file alone says what it is."""
         import h5py
 
-        other: tuple[Place, tuple[str, ...]] | None = None
         with self.opened() as file:
             found = follow(file, path)
             if found.problem is not None:
                 return self._broken(path, found.problem), True
-            if found.elsewhere is not None:
-                target = self.place.beside(found.elsewhere.file)
-                if target is None:
-                    return self._broken(path, "is in a file that is not served"), False
-                if target.path == self.place.path and is_above(file, path, follow(file, found.elsewhere.path).object):
+            if found.elsewhere is None:
+                if is_above(file, path, found.object) or self._leads_back(found.object, self._above):
                     return self._broken(path, _IN_ITSELF), True
-                other = (target, found.elsewhere.path)
-            elif is_above(file, path, found.object):
-                return self._broken(path, _IN_ITSELF), True
-            elif isinstance(found.object, h5py.Group):
-                return HDF5Group(self, path, sorted(found.object), _said(found.object)), True
-            elif isinstance(found.object, h5py.Dataset):
-                return self._dataset(path, found.object), not found.object.is_virtual
-            else:
+                if isinstance(found.object, h5py.Group):
+                    return HDF5Group(self, path, list(found.object), _said(found.object)), True
+                if isinstance(found.object, h5py.Dataset):
+                    return self._dataset(path, found.object), not found.object.is_virtual
                 return self._broken(path, "is neither a group nor a dataset"), True
-        return self._linked(path, *other), False
+            target = self.place.beside(found.elsewhere.file)
+            if target is None:
+                return self._broken(path, "is in a file that is not served"), False
+            above = self._above | addresses_above(file, self.place, path, self._entered)
+        return self._linked(path, target, found.elsewhere.path, above), False
+
+    def _leads_back(self, thing: Any, above: frozenset[tuple[str, int]]) -> bool:
+        """Whether a thing in this file is a group on the way to it that led through other files."""
+        return bool(above) and address_of(self.place, thing) in above
 
     def _broken(self, path: tuple[str, ...], problem: str) -> BrokenNode:
         return BrokenNode(f"{self.named(path)} {problem}", version=self.version)
 
-    def _linked(self, path: tuple[str, ...], target: Place, inside: tuple[str, ...]) -> Node:
+    def _linked(
+        self, path: tuple[str, ...], target: Place, inside: tuple[str, ...], above: frozenset[tuple[str, int]]
+    ) -> Node:
         """What lies in another file; not followed further when that file leads on to yet another."""
         stamp = target.stamp()
         if stamp is None:
             return self._broken(path, f"is in the file {target.name!r}, which is not there")
-        other = HDF5File(target, stamp)
-        with other.opened() as file:
-            if follow(file, inside).elsewhere is not None:
+        other = HDF5File(target, stamp, above=above, entered=len(inside))
+        with other.found(inside) as found:
+            if found.elsewhere is not None:
                 return self._broken(path, "leads from file to file to file")
+            if other._leads_back(found.object, above):
+                return self._broken(path, _IN_ITSELF)
         return other.node(inside)
 
     def _dataset(self, path: tuple[str, ...], dataset: Any) -> Node:
@@ -241,14 +261,19 @@ class HDF5Group(FileGroup):
     ----------
     file : HDF5File
     path : tuple of str
-    names : list of str
+    names : list of str or bytes
+        Bytes are what is no UTF-8: h5py does not look into what is called so.
     metadata : mapping
     """
 
-    def __init__(self, file: HDF5File, path: tuple[str, ...], names: list[str], metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self, file: HDF5File, path: tuple[str, ...], names: Sequence[str | bytes], metadata: Mapping[str, Any]
+    ) -> None:
         self._file = file
         self._path = path
-        super().__init__(names, metadata)
+        keys = [name for name in names if isinstance(name, str)]
+        self._nameless = _readable([name for name in names if isinstance(name, bytes)], frozenset(keys))
+        super().__init__(sorted([*keys, *self._nameless]), metadata)
 
     @property
     def version(self) -> Any:
@@ -259,7 +284,21 @@ class HDF5Group(FileGroup):
         return DataSource(_MEDIA_TYPE, (self._file.place.asset(),), parameters)
 
     def _inner(self, key: str) -> Node:
-        return self._file.inner((*self._path, key))
+        path = (*self._path, key)
+        if key in self._nameless:
+            return self._file._broken(path, "has a name that is not UTF-8, and is not looked into: rename it")
+        return self._file.inner(path)
+
+
+def _readable(names: Sequence[bytes], others: frozenset[str]) -> frozenset[str]:
+    """A key for each name that is no UTF-8, and none of the others."""
+    keys: set[str] = set()
+    for name in names:
+        key = name.decode("utf-8", "backslashreplace")
+        while key in keys or key in others:
+            key += "'"
+        keys.add(key)
+    return frozenset(keys)
 
 
 def _said(thing: Any) -> dict[str, Any]:

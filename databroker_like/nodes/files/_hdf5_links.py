@@ -11,7 +11,16 @@ from typing import Any
 from databroker_like.files.hdf5 import open_file
 from databroker_like.nodes.files._place import Place
 
-__all__ = ["Found", "Inside", "follow", "is_above", "leads_outside", "sources_of"]
+__all__ = [
+    "Found",
+    "Inside",
+    "address_of",
+    "addresses_above",
+    "follow",
+    "is_above",
+    "leads_outside",
+    "sources_of",
+]
 
 #: More links after one another lead nowhere.
 _MOST_LINKS = 64
@@ -134,6 +143,46 @@ def is_above(file: Any, path: Sequence[str], thing: Any) -> bool:
     if not isinstance(thing, h5py.Group):
         return False
     return any(follow(file, path[:depth]).object == thing for depth in range(len(path)))
+
+
+def address_of(place: Place, thing: Any) -> tuple[str, int] | None:
+    """Where a group is, in whichever of several files; None for what is no group.
+
+    Parameters
+    ----------
+    place : Place
+        The file that it is in.
+    thing : h5py.HLObject or None
+
+    Returns
+    -------
+    tuple of str and int, or None
+    """
+    import h5py
+
+    if not isinstance(thing, h5py.Group):
+        return None
+    return os.path.realpath(place.path), int(h5py.h5o.get_info(thing.id).addr)
+
+
+def addresses_above(file: Any, place: Place, path: Sequence[str], entered: int) -> frozenset[tuple[str, int]]:
+    """Where the groups are that lie on the way to a path, from where the way comes into the file.
+
+    Parameters
+    ----------
+    file : h5py.File
+    place : Place
+        Of the file.
+    path : sequence of str
+    entered : int
+        How long the path is there.
+
+    Returns
+    -------
+    frozenset of (str, int)
+    """
+    found = (address_of(place, follow(file, path[:depth]).object) for depth in range(entered, len(path)))
+    return frozenset(address for address in found if address is not None)
 
 
 def leads_outside(dataset: Any, place: Place, *, _depth: int = 0) -> str | None:

@@ -238,6 +238,26 @@ def test_bytes_that_are_no_utf_8_are_characters_that_every_format_has(tmp_path: 
     assert json.loads(to_json(said)) == msgpack.unpackb(to_msgpack(said)) == said
 
 
+def test_a_name_that_is_no_utf_8_is_one_broken_node_and_the_rest_of_its_file_is_served(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["good"] = [1, 2]
+        file[b"b\xe4d"] = [3, 4]
+        file["b\\xe4d"] = [5, 6]
+        file["group/x"] = 1
+        file["group"].create_group(b"gr\xfcn")["y"] = 2
+        file["group"][b"w\xf6"] = h5py.SoftLink("/good")
+    root = FolderNode(tmp_path).get("a")
+    assert list(root.keys()) == ["b\\xe4d", "b\\xe4d'", "good", "group"]
+    assert root.count() == 4
+    assert array_in(tmp_path, "a", "b\\xe4d").read().tolist() == [5, 6]
+    assert array_in(tmp_path, "a", "good").read().tolist() == [1, 2]
+    assert array_in(tmp_path, "a", "group", "x").read() == 1
+    assert list(root.get("group").keys()) == ["gr\\xfcn", "w\\xf6", "x"]
+    for path in (["b\\xe4d'"], ["group", "gr\\xfcn"], ["group", "w\\xf6"]):
+        assert "not UTF-8" in problem_in(tmp_path, "a", *path)
+    assert json.loads(to_json(list(root.keys()))) == list(root.keys())
+
+
 def test_links_inside_of_a_file_are_followed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["group/x"] = GRID
@@ -284,6 +304,79 @@ def test_links_into_other_files_are_followed_when_these_are_served(tmp_path: Pat
     assert array_in(tmp_path, "master", "near").read((1, 2)) == GRID[1, 2]
     assert array_in(tmp_path, "master", "absolute", "frames").read((1, 2)) == GRID[1, 2]
     assert "not there" in problem_in(tmp_path, "master", "missing")
+
+
+def paths_below(node: Any, above: tuple[str, ...] = ()) -> list[str]:
+    """All paths below a node, each with what is wrong with it; an endless way ends in an error of recursion."""
+    found = []
+    for key, inner in node.items():
+        path = (*above, key)
+        found.append("/".join(path) + (" is broken" if isinstance(inner, BrokenNode) else ""))
+        if isinstance(inner, ContainerNode):
+            found.extend(paths_below(inner, path))
+    return found
+
+
+def test_links_of_two_files_into_each_other_end(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["group/x"] = 1
+            file["group/over"] = h5py.ExternalLink(f"{other}.h5", "/group")
+            file["over"] = h5py.ExternalLink(f"{other}.h5", "/")
+    settle(tmp_path)
+    tree = FolderNode(tmp_path)
+    for _ in range(2):  # as it is looked into, and as it is known
+        assert paths_below(tree.get("b")) == [
+            "group",
+            "group/over",
+            "group/over/over is broken",
+            "group/over/x",
+            "group/x",
+            "over",
+            "over/group",
+            "over/group/over",
+            "over/group/over/over is broken",
+            "over/group/over/x",
+            "over/group/x",
+            "over/over is broken",
+        ]
+    assert "a group that it is in itself" in problem_in(tmp_path, "a", "over", "over")
+    assert "a group that it is in itself" in problem_in(tmp_path, "a", "group", "over", "over")
+    # Another group of a file that lies on the way is no circle.
+    assert array_in(tmp_path, "a", "over", "group", "over", "x").read() == 1
+
+
+def test_links_of_a_file_into_groups_of_itself_end(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, other in (("left", "right"), ("right", "left")):
+            file[f"{name}/value"] = 1
+            file[f"{name}/{other}"] = h5py.ExternalLink("a.h5", f"/{other}")
+    assert paths_below(FolderNode(tmp_path).get("a")) == [
+        "left",
+        "left/right",
+        "left/right/left is broken",
+        "left/right/value",
+        "left/value",
+        "right",
+        "right/left",
+        "right/left/right is broken",
+        "right/left/value",
+        "right/value",
+    ]
+
+
+def test_links_of_three_files_and_links_up_end(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a")):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["entry/data/x"] = 1
+            file["entry/data/up"] = h5py.SoftLink("/entry")
+            file["entry/next"] = h5py.ExternalLink(f"{other}.h5", "/entry")
+            file["entry/near"] = h5py.ExternalLink(f"{other}.h5", "/entry/data")
+    found = paths_below(FolderNode(tmp_path).get("a"))
+    assert len(found) < 60
+    assert "entry/next/next/next is broken" in found
+    assert "entry/next/next/near/x" in found
+    assert not any(path.startswith("entry/next/next/next/") for path in found)
 
 
 def test_links_into_files_that_are_not_served_are_never_followed(tmp_path: Path) -> None:

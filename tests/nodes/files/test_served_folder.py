@@ -162,3 +162,28 @@ def test_search_and_distinct_over_files(caller: Caller, tmp_path: Path) -> None:
     found = caller.get("/distinct/?metadata=color&counts=true&structure_families=true").json()
     assert found["metadata"]["color"][:1] == [{"value": "red", "count": 2}]
     assert {one["value"] for one in found["structure_families"]} == {"container", "table"}
+
+
+def test_links_of_two_files_into_each_other_are_searched_and_exported_as_far_as_they_lead(caller: Caller) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        with h5py.File(caller.folder / f"{name}.h5", "w") as file:
+            file["group/x"] = [1, 2]
+            file["group/over"] = h5py.ExternalLink(f"{other}.h5", "/")
+    found = caller.get("/search-deep/?page[limit]=100").json()
+    paths = ["/".join([*one["attributes"]["ancestors"], one["id"]]) for one in found["data"]]
+    assert found["meta"]["count"] == len(paths) == 14
+    assert "a/group/over/group/over" in paths
+    whole = caller.get("/container/full/a/group?format=json").json()
+    assert set(whole["contents"]["over"]["contents"]["group"]["contents"]) == {"over", "x"}
+    assert whole["contents"]["over"]["contents"]["group"]["contents"]["over"]["contents"] == {}
+    assert caller.get("/container/full/a?format=h5").content[:4] == b"\x89HDF"
+
+
+def test_a_name_that_is_no_utf_8_is_asked_for_by_the_key_that_is_listed(caller: Caller) -> None:
+    with h5py.File(caller.folder / "a.h5", "w") as file:
+        file["good"] = [1, 2]
+        file.create_group(b"gr\xfcn")
+    assert caller.keys("/search/a") == ["good", "gr\\xfcn"]
+    assert "not UTF-8" in caller.data("/metadata/a/gr%5Cxfcn")["attributes"]["metadata"]["error"]
+    assert caller.get("/array/full/a/good?format=json").json() == [1, 2]
+    assert caller.get("/container/full/a?format=h5").status_code == 200
