@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 #: Distribution -> what it is imported as, where the two differ.
 IMPORTED_AS = {"pillow": "PIL", "ophyd-async": "ophyd_async"}
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def _settings(folder: Path) -> configparser.ConfigParser:

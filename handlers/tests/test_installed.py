@@ -18,7 +18,7 @@ NOTHING_MADE = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "demo-output", "_build", "tests"
 )
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def run(*arguments, **options):

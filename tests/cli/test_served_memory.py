@@ -6,12 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.serving import memory_of, serving
+from tests.support.serving import PATIENCE, get, memory_of, serving
 
 #: What a server may hold then.
 _MOST = 300 << 20
@@ -28,9 +27,9 @@ def test_after_a_hundred_megabytes_little_memory_is_kept(tmp_path: Path) -> None
     with serving(folder, tmp_path, "--public") as server:
         read = 0
         for route in ("array/full/array", "table/partition/table?partition=0", "array/full/array"):
-            read += len(httpx.get(f"{server.url}/api/v1/{route}", timeout=60).content)
+            read += len(get(f"{server.url}/api/v1/{route}").content)
         assert read > 80e6
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while memory_of(server.process.pid) > _MOST and time.monotonic() < until:
             time.sleep(0.5)
         assert memory_of(server.process.pid) < _MOST

@@ -51,7 +51,7 @@ def says(*messages: dict[str, Any], code: int | None = 1000, wait: bool = False)
         for message in messages:
             connection.send(message if isinstance(message, bytes) else msgpack.packb(message))
         if wait:
-            server.go.wait(10)
+            server.go.wait(300)
         if code is None:
             connection.socket.close()
         else:

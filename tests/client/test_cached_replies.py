@@ -256,7 +256,7 @@ def test_processes_share_it(cache: Cache) -> None:
         "        cache.set(request=request, response=httpx.Response(200, content=b'x'))\n"
     )
     asked_ = [subprocess.Popen([sys.executable, "-c", code, str(cache.filepath), name]) for name in "ab"]
-    assert [process.wait(60) for process in asked_] == [0, 0]
+    assert [process.wait(300) for process in asked_] == [0, 0]
     assert cache.count() == 80
 
 
@@ -283,7 +283,7 @@ def test_a_fork_opens_the_file_for_itself(cache: Cache) -> None:
         "_, status = os.waitpid(child, 0)\n"
         "sys.exit(status or cache.get(request('child')) is None)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(cache.filepath)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(cache.filepath)], check=True, timeout=300)
     assert cache.count() == 2
 
 

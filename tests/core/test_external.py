@@ -409,7 +409,7 @@ def test_the_delayed_coercion_is_taught_without_a_quarrel() -> None:
         "filler_getter(event_model.Filler, {}, {})(coerce='delayed')\n"
         "print('fine')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "fine"
 
 

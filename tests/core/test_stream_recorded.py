@@ -40,7 +40,7 @@ def engine():
     made = RunEngine({}, call_returns_result=False)
     yield made
     made.loop.call_soon_threadsafe(made.loop.stop)
-    made._th.join(10)
+    made._th.join(300)
     made.loop.close()
 
 

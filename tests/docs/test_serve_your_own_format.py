@@ -23,7 +23,7 @@ def test_the_node_of_the_page_passes_the_tests_of_the_page(tmp_path: Path) -> No
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"\d\d passed", done.stdout), done.stdout

@@ -186,7 +186,7 @@ def test_a_body_that_breaks_off_is_read_again_from_the_start() -> None:
     ("said", "least", "most"),
     [
         ("1", 1.0, 1.0),
-        (9, 0.1, 9.0),
+        (29, 0.1, 29.0),
         (-9, 0.0, 0.0),
         ("3600", 30.0, 30.0),
         ("soon", 0.1, 0.3),

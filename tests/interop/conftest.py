@@ -20,7 +20,7 @@ def engine() -> Iterator[Any]:
     made = RunEngine(context_managers=[])
     yield made
     made.loop.call_soon_threadsafe(made.loop.stop)
-    made._th.join(10)
+    made._th.join(300)
     made.loop.close()
 
 

@@ -96,7 +96,7 @@ def test_databroker_reads_our_packs(kind: str, external: str | None, peer: str, 
         env={**environment, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     decode, found = encoding().decode, json.loads(done.stdout)

@@ -13,7 +13,7 @@ from tests.client.every_family import EveryFamily
 from tests.interop.tiled_server import ROOT, clean_environment, tiled_python, tiled_server
 
 # A server of tiled takes its time to begin and to be filled where others are at work.
-pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

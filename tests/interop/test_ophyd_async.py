@@ -21,7 +21,7 @@ from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 def detector(engine: Any, tmp_path: Path) -> SimBlobDetector:
     provider = StaticPathProvider(StaticFilenameProvider("blobs"), tmp_path)
     made = SimBlobDetector(provider, pattern_generator=PatternGenerator(), name="blob")
-    asyncio.run_coroutine_threadsafe(made.connect(), engine.loop).result(10)
+    asyncio.run_coroutine_threadsafe(made.connect(), engine.loop).result(300)
     return made
 
 

@@ -57,7 +57,7 @@ def client_reads(peer: str, tmp_path: Path) -> Callable[[ContainerNode, str], An
                 env={**environment, "HOME": str(tmp_path)},
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=500,
             )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout)

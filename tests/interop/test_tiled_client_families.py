@@ -89,7 +89,7 @@ def read(peer: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=500,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)

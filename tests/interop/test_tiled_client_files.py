@@ -121,7 +121,7 @@ def answered(peer: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=500,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     assert str(folder) not in done.stdout

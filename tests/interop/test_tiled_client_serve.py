@@ -43,7 +43,7 @@ def client_reads(peer: str, tmp_path: Path) -> Callable[[Path, str], Any]:
                 env={**environment, "HOME": str(tmp_path)},
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=500,
             )
             assert done.returncode == 0, done.stderr[-3000:] + server.log[-3000:]
             assert server.stop() == 0

@@ -66,7 +66,7 @@ def test_what_is_told_is_understood(peer: str, tmp_path: Path) -> None:
             env={**environment, "HOME": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=500,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout) == {

@@ -234,7 +234,7 @@ def test_what_is_written_is_heard(place: Any) -> None:
         table = place.create_appendable_table(pa.schema({"x": pa.int64()}), key="t")
         array.update_metadata({"n": 1})
         place.close_stream()
-        assert closed.wait(20)
+        assert closed.wait(300)
     assert seen == [("a", "array"), ("t", "table"), {"n": 1}]
 
     elements: list[Any] = []
@@ -245,7 +245,7 @@ def test_what_is_written_is_heard(place: Any) -> None:
         array.patch([4.0], 3, extend=True)
         array.write([0.0, 0.0, 0.0, 9.0], persist=False)
         array.close_stream()
-        listening._thread.join(20)
+        listening._thread.join(300)
     assert elements == [(None, [1, 2, 3]), ((3,), [4]), (None, [0, 0, 0, 9])]
     assert array.read().tolist() == [1, 2, 3, 4]
 
@@ -256,7 +256,7 @@ def test_what_is_written_is_heard(place: Any) -> None:
         table.append_partition(0, {"x": [1, 2]})
         table.append_partition(0, {"x": [3]})
         table.close_stream()
-        listening._thread.join(20)
+        listening._thread.join(300)
     assert rows == [(True, [1, 2]), (True, [3])]
 
 
@@ -316,7 +316,7 @@ def recorded_run() -> Any:
     return catalog
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_tree_is_copied_from_here_to_tiled_and_on(place: Any) -> None:
     dataset = xr.Dataset({"v": (("y", "x"), GRID)}, {"x": [1, 2, 3]}, {"title": "d"})
     tree = MapNode(

@@ -105,7 +105,7 @@ def kill_writers(kind: str, folder: Path, times: int, seed: int) -> list[Death]:
     list of Death
     """
     command = [sys.executable, "-m", "tests.support.killing", kind, str(folder), str(times), str(seed)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return [Death(*json.loads(line)) for line in done.stdout.splitlines()]
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
+
 #: A busy machine is slow; what takes longer hangs.
-PATIENCE = 30
+PATIENCE = 300
 
 
 @dataclass
@@ -94,6 +96,11 @@ def _said(process: subprocess.Popen[str]) -> str:
         if not line or line.startswith("Ctrl+C"):
             break
     return "".join(lines)
+
+
+def get(url: str, **asked: Any) -> httpx.Response:
+    """What a server answers, who may take his time."""
+    return httpx.get(url, timeout=PATIENCE, **asked)
 
 
 def memory_of(pid: int) -> int:

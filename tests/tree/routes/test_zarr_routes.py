@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +23,7 @@ from databroker_like.structures import ArrayStructure
 from databroker_like.tree import build_app
 from databroker_like.tree.formats._zarr import boxed, chunk_shape, padded
 from tests.support.loopback import listening
+from tests.support.serving import get
 from tests.tree.conftest import caller
 
 GRID = np.arange(35.0).reshape(7, 5)
@@ -138,8 +138,8 @@ def test_xarray_opens_a_dataset(url: str, version: int) -> None:
 
 
 def test_only_who_has_the_key_reads(url: str) -> None:
-    assert httpx.get(f"{url}/zarr/v3/grid/zarr.json").status_code == 401
-    assert httpx.get(f"{url}/zarr/v3/grid/zarr.json?api_key=secret").json()["node_type"] == "array"
+    assert get(f"{url}/zarr/v3/grid/zarr.json").status_code == 401
+    assert get(f"{url}/zarr/v3/grid/zarr.json?api_key=secret").json()["node_type"] == "array"
 
 
 @pytest.mark.parametrize(
