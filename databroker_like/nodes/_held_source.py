@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from typing import Any
 
 from intake.catalog import Catalog
@@ -32,6 +33,10 @@ _logger = logging.getLogger("databroker_like.nodes")
 FAILED_FOR, WELL_FOR = 5.0, 1.0
 #: For so many seconds who asks waits for a source that takes long to open, once.
 PATIENCE = 8.0
+#: A source that takes longer is not the only one that is waited for.
+SOON = 1.0
+#: Who asks for a source that took longer to fail is not kept waiting while it is tried again.
+SLOW = 2.0
 #: After so many seconds data that lies elsewhere is read anew.
 REMOTE_FOR = 60.0
 #: So many bytes of what was read as a whole are kept, for all sources of a catalog together.
@@ -103,23 +108,56 @@ class HeldSource:
         self._stamp: Any = None
         self._until = 0.0
         self._task: Future[Node] | None = None
+        self._begun = 0.0
         self._was_waited_for = False
+        self._fails_slowly = False
         self._lock = threading.Lock()
 
     def node(self) -> Node:
-        """The node as it is now; a broken one when it fails, or takes very long."""
+        """The node as it is now; a broken one when it fails, or takes very long.
+
+        One that took long to fail is the broken one that it was, until it is found to be mended.
+        """
         with self._lock:
-            if self._task is None:
-                if self._node is not None and time.monotonic() < self._until:
-                    return self._node
-                self._task = Future()
-                threading.Thread(target=self._look, args=(self._task,), daemon=True, name=self._name).start()
-            task, patience = self._task, 0.0 if self._was_waited_for else PATIENCE
+            task = self._looked_at()
+            if isinstance(task, Node):
+                return task
+            known, patience = self._node, self._patience()
         try:
             return task.result(patience)
         except TimeoutError:
             self._was_waited_for = True
+            if isinstance(known, BrokenNode):
+                return known
             return BrokenNode("it takes long to open; ask again in a while", metadata=said_of(self.entry))
+
+    def begin(self) -> None:
+        """Have it looked at, and wait for nothing."""
+        with self._lock:
+            self._looked_at()
+
+    def takes_long(self) -> bool:
+        """Whether who asks for the node has to wait; it is found out by waiting for a moment."""
+        with self._lock:
+            task = self._looked_at()
+            if isinstance(task, Node) or not self._patience():
+                return False
+        return not wait_for([task], SOON).done
+
+    def _looked_at(self) -> Future[Node] | Node:
+        """The node, where it is known; otherwise where it will be, for it is being looked at."""
+        if self._task is None:
+            if self._node is not None and time.monotonic() < self._until:
+                return self._node
+            self._task, self._begun = Future(), time.monotonic()
+            threading.Thread(target=self._look, args=(self._task,), daemon=True, name=self._name).start()
+        return self._task
+
+    def _patience(self) -> float:
+        """For how long who asks waits."""
+        if self._was_waited_for or self._fails_slowly:
+            return 0.0
+        return max(0.0, self._begun + PATIENCE - time.monotonic())
 
     def forget(self) -> None:
         """Let go of what was read; it is read again when it is asked for."""
@@ -138,7 +176,9 @@ class HeldSource:
     def _look(self, task: Future[Node]) -> None:
         node, seconds = self._current()
         with self._lock:
-            self._node, self._until = node, time.monotonic() + seconds
+            ended = time.monotonic()
+            self._node, self._until = node, ended + seconds
+            self._fails_slowly = isinstance(node, BrokenNode) and ended - self._begun > SLOW
             self._task, self._was_waited_for = None, False
         self._memory.keep(self, _size_of(node))
         task.set_result(node)

@@ -23,6 +23,9 @@ __all__ = ["BROKEN", "BrokenNode", "CatalogNode"]
 
 _logger = logging.getLogger("databroker_like.nodes")
 
+#: While one that takes long is waited for, so many others are opened.
+_AHEAD = 8
+
 
 class CatalogNode(ContainerNode):
     """A catalog of intake as a container: the names of its sources are its keys, in its order.
@@ -116,15 +119,16 @@ class CatalogNode(ContainerNode):
         return islice(iter(self._names()), offset, None if limit is None else offset + limit)
 
     def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
-        for name in self.keys(offset, limit):
-            node = self.get(name)
-            if node is not None:
-                yield name, node
+        return self._opened(list(self.keys(offset, limit)))
 
     def count(self) -> int:
         return len(self._names())
 
     def get(self, key: str) -> Node | None:
+        held = self._source(key)
+        return held.node() if isinstance(held, HeldSource) else held
+
+    def _source(self, key: str) -> HeldSource | BrokenNode | None:
         with self._lock:
             if key not in self._names():
                 return None
@@ -137,7 +141,22 @@ class CatalogNode(ContainerNode):
                 if held is not None:
                     held.close()
                 held = self._held[key] = HeldSource(self._catalog, key, entry, self._inner, self._memory)
-        return held.node()
+            return held
+
+    def _opened(self, keys: Sequence[str]) -> Iterator[tuple[str, Node]]:
+        """Those of the sources that are there, with their nodes.
+
+        One after another, for several would import at the same time what some have in common; until one takes long.
+        """
+        for at, key in enumerate(keys):
+            held = self._source(key)
+            if isinstance(held, HeldSource) and held.takes_long():
+                for other in map(self._source, keys[at + 1 : at + 1 + _AHEAD]):
+                    if isinstance(other, HeldSource):
+                        other.begin()
+            node = held.node() if isinstance(held, HeldSource) else held
+            if node is not None:
+                yield key, node
 
     def _inner(self, catalog: Catalog, metadata: Mapping[str, Any]) -> CatalogNode:
         return CatalogNode(catalog, metadata=metadata, _memory=self._memory)
@@ -196,8 +215,7 @@ class _Backwards(ContainerNode):
         return islice(names, offset, None if limit is None else offset + limit)
 
     def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, Node]]:
-        nodes = ((name, self.get(name)) for name in self.keys(offset, limit))
-        return ((name, node) for name, node in nodes if node is not None)
+        return self._catalog._opened(list(self.keys(offset, limit)))
 
     def count(self) -> int:
         return self._catalog.count()
