@@ -157,15 +157,20 @@ def run(app: Any, listening: socket.socket, *, log_level: str = "info", ready: C
 
 async def _give_memory_back() -> None:
     """Give memory that is free back to the system, which allocators keep for themselves otherwise."""
-    await asyncio.to_thread(_tidy)
+    try:
+        await asyncio.to_thread(_tidy)
+    except Exception:
+        # It would end the server, which needs none of it.
+        logging.getLogger("databroker_like.service").exception("memory could not be given back")
 
 
 def _tidy() -> None:
     if _TRIM is not None:
         _TRIM(0)
-    if "pyarrow" in sys.modules:
-        # Its allocator keeps what is free in places of its own.
-        sys.modules["pyarrow"].default_memory_pool().release_unused()
+    # The allocator of pyarrow keeps what is free in places of its own. Another thread may be importing it just now.
+    pool = getattr(sys.modules.get("pyarrow"), "default_memory_pool", None)
+    if pool is not None:
+        pool().release_unused()
 
 
 def _trim() -> Any:

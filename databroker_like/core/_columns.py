@@ -103,9 +103,10 @@ def joined(parts: list[Any]) -> Any:
         return parts[0]
     if all(type(part) is list for part in parts):
         return list(chain.from_iterable(parts))
-    # Without numpy there are no arrays to keep as arrays.
+    # Without numpy, or while another thread imports it, there are no arrays to keep as arrays.
     numpy = sys.modules.get("numpy")
-    if numpy is not None and all(isinstance(part, numpy.ndarray) for part in parts):
+    ndarray = getattr(numpy, "ndarray", None)
+    if numpy is not None and ndarray is not None and all(isinstance(part, ndarray) for part in parts):
         first = parts[0]
         # Joining int64 to float64 would change the integers; frames of two shapes make no array.
         if all(part.dtype == first.dtype and part.shape[1:] == first.shape[1:] for part in parts):

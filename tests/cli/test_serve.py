@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -17,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 import databroker_like
-from databroker_like.cli import main
+from databroker_like.cli import _server, main
 from databroker_like.cli._app import app
 from databroker_like.cli._log import without_key
 from databroker_like.cli._serve import _told
@@ -205,18 +207,39 @@ def test_there_are_only_so_many_log_levels() -> None:
         run(build_app(MapNode({}), public=True), listening, log_level="loud", ready=lambda: None)
 
 
+def test_memory_is_given_back_also_while_a_library_is_being_imported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for half in (types.ModuleType("pyarrow"), None):
+        monkeypatch.setitem(sys.modules, "pyarrow", half)  # type: ignore[arg-type]
+        asyncio.run(_server._give_memory_back())
+    assert caplog.records == []
+
+
+def test_a_server_goes_on_when_memory_cannot_be_given_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(_server, "_tidy", fails)
+    asyncio.run(_server._give_memory_back())
+    assert "memory could not be given back" in caplog.text
+
+
 def test_the_command_is_installed_under_its_name() -> None:
     (found,) = metadata.entry_points(group="console_scripts", name="databroker-like")
     assert found.load() is main
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(1000, 3), (0, 4)])
-def test_what_is_still_being_answered_keeps_no_process_from_ending(seconds: int, status: int) -> None:
+@pytest.mark.parametrize(("seconds", "moment", "status"), [(1000, 0.1, 3), (0, 100, 4)])
+def test_what_is_still_being_answered_keeps_no_process_from_ending(seconds: int, moment: float, status: int) -> None:
     code = (
         "import atexit, sys, threading, time\n"
         "from databroker_like import cli\n"
         "atexit.register(print, 'tidied')\n"
         f"threading.Thread(target=time.sleep, args=({seconds},)).start()\n"
+        f"cli._LAST_MOMENT = {moment}\n"
         "cli._leave_what_goes_on(3)\n"
         "sys.exit(4)\n"
     )
