@@ -9,10 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from databroker_like.client import Context, from_context
+from databroker_like.client import Context, composite, container, from_context
+from databroker_like.client._finding import _deep
 from databroker_like.tree import build_app
 from tests.client.recording_server import RecordingServer
 from tests.client.small_server import SmallServer
+
+
+@pytest.fixture(autouse=True)
+def _a_moment_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known for a second is known for the whole of a test, however busy the machine is."""
+    monkeypatch.setattr(container, "_COUNTED_FOR", 3600.0)
+    monkeypatch.setattr(_deep, "_COUNTED_FOR", 3600.0)
+    monkeypatch.setattr(composite, "_KNOWN_FOR", 3600.0)
 
 
 @pytest.fixture

@@ -144,14 +144,10 @@ def test_the_client_imports_no_server_and_little_else() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process takes is told in other units elsewhere")
 def test_the_client_is_light() -> None:
     # Not ru_maxrss, which a child has from its parent.
-    code = (
-        "import time; start = time.process_time(); import databroker_like.client; "
-        "print(time.process_time() - start, open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-    )
-    told = [subprocess.check_output([sys.executable, "-c", code]).split() for _ in range(3)]
-    assert min(float(kilobytes) for _, kilobytes in told) < 42_000
-    # Some room for a machine that does other things.
-    assert min(float(seconds) for seconds, _ in told) < 0.6
+    code = "import databroker_like.client; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    told = [subprocess.check_output([sys.executable, "-c", code]) for _ in range(3)]
+    # Of which two thirds are Python and what it needs to ask over HTTP.
+    assert min(int(kilobytes) for kilobytes in told) < 50_000
 
 
 def test_what_comes_from_another_process_shares_one_context() -> None:

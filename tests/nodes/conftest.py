@@ -1,0 +1,12 @@
+"""For these tests a source takes long only where they say so, and not because the machine is busy."""
+
+from __future__ import annotations
+
+import pytest
+
+from databroker_like.nodes import _held_source
+
+
+@pytest.fixture(autouse=True)
+def _nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_held_source, "PATIENCE", 300.0)
