@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "cli.app": "databroker_like.cli._app:app",
         "cli.serve": "databroker_like.cli._serve:serve",
         "client.from_uri": "databroker_like.client.constructors:from_uri",
-        "client.remote_source": "databroker_like.client._runs._run:remote_source",
+        "client.remote_source": "databroker_like.client._runs._collection:remote_source",
         "catalog": "databroker_like.core._yaml:builtin_catalog",
         "drivers.jsonl": "databroker_like.drivers.jsonl:BlueskyJSONLCatalog",
         "drivers.msgpack": "databroker_like.drivers.msgpack:BlueskyMsgpackCatalog",

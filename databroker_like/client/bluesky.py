@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like import queries as q
-from databroker_like.client._runs._run import RemoteRun
+from databroker_like.client._runs._collection import source_and_revisions
 from databroker_like.client._runs._server import Server
 from databroker_like.client.composite import CompositeClient
 from databroker_like.client.container import Container
 from databroker_like.client.remote import BlueskyRemoteCatalog
-from databroker_like.core._filler import filler_getter
 from databroker_like.core._remote import RemoteBlueskyRun
-from databroker_like.core._source import RunSource
 from databroker_like.errors import AmbiguousKey, Invalid, NoSuchRun, NotFound, listed
 
 __all__ = ["BlueskyEventStream", "BlueskyRun", "CatalogOfBlueskyRuns"]
@@ -48,9 +46,10 @@ class BlueskyRun(Container):
     @property
     def run(self) -> RemoteBlueskyRun:
         """The run with its streams as datasets: ``client.run["primary"].read()``."""
-        server, path = Server(self.context), tuple(self.path_parts)
-        source = RunSource.of(RemoteRun(server, path, self.item), filler_getter("event_model.Filler", {}, {}))
-        found: RemoteBlueskyRun = RemoteBlueskyRun(self.uri, name=str(self.start.get("uid") or path[-1]), source=source)
+        path = tuple(self.path_parts)
+        source, corrections = source_and_revisions(Server(self.context), path, self.item)
+        name = str(self.start.get("uid") or path[-1])
+        found: RemoteBlueskyRun = RemoteBlueskyRun(self.uri, name=name, source=source, corrections=corrections)
         return found
 
     @property
@@ -58,7 +57,9 @@ class BlueskyRun(Container):
         """The names of the streams, in the order in which they were declared."""
         return list(self.run)
 
-    def documents(self, fill: str = "no", *, strict_order: bool = True) -> Iterator[tuple[str, Any]]:
+    def documents(
+        self, fill: str = "no", *, strict_order: bool = True, revision: int | None = None
+    ) -> Iterator[tuple[str, Any]]:
         """The documents of the run, each after all those that it refers to.
 
         A server that keeps runs as nodes alone has no documents; they are made of the nodes then, the same each time.
@@ -69,12 +70,14 @@ class BlueskyRun(Container):
             As of `databroker_like.core.BlueskyRun.documents`.
         strict_order : bool
             One event to a page, in the order of their times; True by default.
+        revision : int, optional
+            As they were after so many amendments, where the server keeps that; as they are now by default.
 
         Returns
         -------
         iterator of (name, document)
         """
-        return self.run.documents(fill=fill, strict_order=strict_order)
+        return self.run.documents(fill=fill, strict_order=strict_order, revision=revision)
 
 
 class CatalogOfBlueskyRuns(Container):

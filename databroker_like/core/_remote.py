@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from databroker_like import registry
+from databroker_like.core._corrections import Corrections
 from databroker_like.core._header import Header
 from databroker_like.core._intake import CatalogBase
 from databroker_like.core._run import BlueskyRun
@@ -22,8 +23,11 @@ _PARAMETERS = ("include", "exclude", "sub_dict", "configuration_for")
 _SECRETS = ("authorization", "proxy-authorization", "cookie")
 
 
-def _source(url: str, http_args: Mapping[str, Any], api_key: str | None) -> RunSource:
-    return registry.load("client.remote_source")(url, headers=http_args.get("headers"), api_key=api_key)
+def _source(url: str, http_args: Mapping[str, Any], api_key: str | None) -> tuple[RunSource, Corrections | None]:
+    found: tuple[RunSource, Corrections | None] = registry.load("client.remote_source")(
+        url, headers=http_args.get("headers"), api_key=api_key
+    )
+    return found
 
 
 def url_as_saved(url: str) -> str:
@@ -142,12 +146,13 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         self.http_args = {**(http_args or {}), **({"headers": dict(headers)} if headers else {})}
         self.parameters = dict(parameters or {})
         self._api_key = api_key
+        corrections = kwargs.get("corrections")
         if source is None:
-            source = _source(url, self.http_args, api_key)
+            source, corrections = _source(url, self.http_args, api_key)
         super().__init__(
             source=source,
             transforms=transforms,
-            corrections=kwargs.get("corrections"),
+            corrections=corrections,
             name=name,
             metadata=dict(metadata or {}),
         )
@@ -163,11 +168,12 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
         return super().__getattr__(name)
 
     def at_revision(self, revision: int) -> BlueskyRun:
-        """The run as it was after so many amendments, as far as that is known here.
+        """The run as it was after so many amendments, where the server keeps that.
 
         Parameters
         ----------
         revision : int
+            0 is what was recorded.
 
         Returns
         -------
@@ -175,12 +181,16 @@ class RemoteBlueskyRun(BlueskyRun, metaclass=_TakesAnything):
 
         Raises
         ------
+        OutOfRange
+            When there is no such revision.
         NotOffered
-            When the run was amended, or it is opened by its address alone, which does not tell.
+            When the run was changed on a server that has the nodes of runs alone, as one of Tiled; or it was made of
+            getters, which do not tell.
         """
         if self._header.corrections is None:
             raise NotOffered(
-                "whether this run was amended is asked of its catalog: BlueskyRemoteCatalog(url)[uid].at_revision(...)"
+                "this run was made of getters, which tell it as it is; open it by its url, or in a catalog: "
+                "BlueskyRemoteCatalog(url)[uid].at_revision(...)"
             )
         return super().at_revision(revision)
 
@@ -265,7 +275,7 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         if header is None:
             run, name_in_url = _run_and_stream(url)
             name = name or name_in_url
-            source = _source(run, {"headers": self.headers} if self.headers else {}, api_key)
+            source, _ = _source(run, {"headers": self.headers} if self.headers else {}, api_key)
         super().__init__(
             name or "primary",
             source=source,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from databroker_like.errors import NotFound
+from databroker_like.errors import InvalidRequest, NotFound
 from databroker_like.nodes._revised import Revised
 from databroker_like.nodes._sources import DataSource
 from databroker_like.queries import Node as Condition
@@ -59,6 +59,25 @@ class Node(ABC):
     def revisions(self) -> Sequence[Revised]:
         """What was said of it before it was changed, the oldest first; what is said now is not among them."""
         return ()
+
+    def at_revision(self, revision: int) -> Node | None:
+        """It, and all that is in it, as it was after so many changes: 0 is what was there first.
+
+        Parameters
+        ----------
+        revision : int
+
+        Returns
+        -------
+        Node or None
+            None where a change is none of the node with all that is in it.
+
+        Raises
+        ------
+        OutOfRange
+            When there is no such revision.
+        """
+        return None
 
     @property
     def at_hand(self) -> bool:
@@ -217,7 +236,7 @@ class ContainerNode(Node):
         return ContainerStructure(self.count())
 
 
-def find(root: Node, path: Iterable[str]) -> Node:
+def find(root: Node, path: Iterable[str], revision: int | None = None) -> Node:
     """The node at a path.
 
     Parameters
@@ -225,6 +244,8 @@ def find(root: Node, path: Iterable[str]) -> Node:
     root : Node
     path : iterable of str
         Keys, each in the node before; empty ones are passed over.
+    revision : int, optional
+        At which the run on the way is looked into; as it is now by default.
 
     Returns
     -------
@@ -234,6 +255,10 @@ def find(root: Node, path: Iterable[str]) -> Node:
     ------
     NotFound
         When there is none.
+    OutOfRange
+        When the run has no such revision.
+    InvalidRequest
+        When a revision is asked for where there is no run on the way.
 
     Examples
     --------
@@ -241,11 +266,21 @@ def find(root: Node, path: Iterable[str]) -> Node:
     >>> find(MapNode({"a": MapNode({"b": MapNode({}, metadata={"color": "red"})})}), ["a", "b"]).metadata
     {'color': 'red'}
     """
-    node, walked = root, []
+    walked: list[str] = []
+    node, revision = _at(root, revision)
     for key in filter(None, path):
         inside = node.get(key)
         walked.append(key)
         if inside is None:
             raise NotFound(f"No such entry: {walked!r:.1000}")
-        node = inside
+        node, revision = _at(inside, revision)
+    if revision is not None:
+        where = "/".join(walked) or "the root"
+        raise InvalidRequest(f"a revision is that of a run, and {where!r:.300} is neither one nor in one")
     return node
+
+
+def _at(node: Node, revision: int | None) -> tuple[Node, int | None]:
+    """A node at a revision if it has such, and the revision if it has none."""
+    earlier = None if revision is None else node.at_revision(revision)
+    return (node, revision) if earlier is None else (earlier, None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from databroker_like.core._revision import Revision
 from databroker_like.structures import Spec
 
 __all__ = ["Revised"]
@@ -24,6 +25,8 @@ class Revised:
     specs : tuple of Spec
     time : datetime, optional
         Since when that was said; None where it is not known.
+    amendment : Revision, optional
+        Which made it another: when, by whom and why; None where that is not known.
 
     Examples
     --------
@@ -35,3 +38,4 @@ class Revised:
     metadata: Mapping[str, Any]
     specs: tuple[Spec, ...] = ()
     time: datetime | None = None
+    amendment: Revision | None = None

@@ -11,7 +11,7 @@ from databroker_like.core._header import Header
 from databroker_like.nodes._node import ContainerNode, Node, Query
 from databroker_like.nodes._run_leaves import EventArray, EventTable
 from databroker_like.nodes._run_parts import RunParts
-from databroker_like.nodes._run_revisions import RunRevisions, run_metadata
+from databroker_like.nodes._run_revisions import RunRevisions, header_at, run_metadata
 from databroker_like.nodes.memory import MapNode
 from databroker_like.store._layout import STREAM_SPECS, run_specs, stream_layout, stream_metadata
 from databroker_like.structures import Spec
@@ -58,6 +58,7 @@ class RunNode(_Few):
         self._header = header
         self._version = version
         self._finished: Mapping[str, Node] | None = None
+        self._earlier: tuple[int, RunNode] | None = None
         self._expected: int | None = None
 
     def expect(self, streams: int) -> None:
@@ -83,6 +84,28 @@ class RunNode(_Few):
     def revisions(self) -> RunRevisions:
         """What it was before its metadata was amended."""
         return RunRevisions(self._header)
+
+    def at_revision(self, revision: int) -> RunNode:
+        """The run as it was after so many amendments, mended by the transforms of the catalog as it is now.
+
+        Parameters
+        ----------
+        revision : int
+
+        Returns
+        -------
+        RunNode
+
+        Raises
+        ------
+        OutOfRange
+            When there is no such revision.
+        """
+        # Its blocks are asked for one after the other.
+        earlier = self._earlier
+        if earlier is None or earlier[0] != revision:
+            earlier = self._earlier = (revision, RunNode(header_at(self._header, revision), self._version))
+        return earlier[1]
 
     @cached_property
     def _specs(self) -> tuple[Spec, ...]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, overload
 
+from databroker_like.core._collection import check_revision
 from databroker_like.core._header import Header
 from databroker_like.nodes._revised import Revised
 from databroker_like.store._layout import run_specs
 
-__all__ = ["RunRevisions", "run_metadata"]
+__all__ = ["RunRevisions", "header_at", "run_metadata"]
 
 
 def run_metadata(header: Header) -> dict[str, Any]:
@@ -29,6 +30,33 @@ def run_metadata(header: Header) -> dict[str, Any]:
     if stop is not None:
         found["stop"] = stop
     return found
+
+
+def header_at(header: Header, revision: int) -> Header:
+    """That of a run as it was.
+
+    Parameters
+    ----------
+    header : Header
+        Of the run as it is. What its transforms take away is taken away of what was before, too: a catalog is served
+        with transforms so that nobody is sent it.
+    revision : int
+        0 is what was recorded.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    OutOfRange
+        When there is no such revision.
+    """
+    if header.corrections is None:
+        check_revision(header.start["uid"], revision, 0)
+        return header
+    source, corrections = header.corrections.at(revision)
+    return Header(source, header.transforms, corrections)
 
 
 class RunRevisions(Sequence[Revised]):
@@ -59,12 +87,9 @@ class RunRevisions(Sequence[Revised]):
 
     def _at(self, number: int) -> Revised:
         """What the run was after so many amendments."""
-        corrections = self._header.corrections
-        assert corrections is not None
-        source, _ = corrections.at(number)
-        before = Header(source, {})
+        before = header_at(self._header, number)
         since = self._amended[number - 1].time if number else before.start.get("time")
-        return Revised(number + 1, run_metadata(before), run_specs(before.start), _moment(since))
+        return Revised(number + 1, run_metadata(before), run_specs(before.start), _moment(since), self._amended[number])
 
 
 def _moment(seconds: Any) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
@@ -29,7 +30,7 @@ from databroker_like.tree._responses import Delivery, begun, refusal, sent, unch
 from databroker_like.tree._tags import data_tag
 from databroker_like.tree._words import JSON, from_json, to_json
 from databroker_like.tree.routes import _told as tell
-from databroker_like.tree.routes._all import API, ROUTES, VIEWS, Answers
+from databroker_like.tree.routes._all import API, REVISION, ROUTES, VIEWS, Answers
 
 __all__ = ["API", "ROUTES", "build_app"]
 
@@ -175,6 +176,8 @@ class _Service:
 
         async def answered(request: Request, hold: Hold) -> Response:
             asked = await self._asked(request, prefix, hold)
+            if REVISION in answers.parameters:
+                asked = replace(asked, revision=asked.params.whole(REVISION))
             itemsize = 1
             reply: Reply | Response
             if answers.is_data:

@@ -178,6 +178,8 @@ class Asked:
         The tag of the file of which a part is wanted, as the header ``If-Range`` has it.
     hold : Hold, optional
         What the answer holds until it is sent.
+    revision : int, optional
+        At which the run is looked into on the way to the node; as it is now by default.
     """
 
     root: ContainerNode
@@ -191,6 +193,7 @@ class Asked:
     part: str | None = None
     part_if: str | None = None
     hold: Hold | None = None
+    revision: int | None = None
 
     def reserve(self, nbytes: int) -> None:
         """See that there is room for the data of the answer before it is read.
@@ -210,7 +213,7 @@ class Asked:
     @cached_property
     def node(self) -> Node:
         """The node that the path leads to; NotFound when there is none."""
-        return find(self.root, self.segments)
+        return find(self.root, self.segments, self.revision)
 
     def node_of(self, *kinds: Any) -> Any:
         """The node that the path leads to, if it is of one of these kinds.

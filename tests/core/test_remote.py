@@ -103,10 +103,10 @@ def test_a_key_is_given_as_to_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None
 
     def source(url: str, **settings: Any) -> Any:
         asked.append((url, settings["api_key"]))
-        return made
+        return made, None
 
     made = RemoteBlueskyRun(URL).source
-    monkeypatch.setattr("databroker_like.client._runs._run.remote_source", source)
+    monkeypatch.setattr("databroker_like.client._runs._collection.remote_source", source)
     run = RemoteBlueskyRun(URL, api_key="one")
     run.configure_new(name="other")
     RemoteBlueskyEventStream(f"{URL}/primary", api_key="one")

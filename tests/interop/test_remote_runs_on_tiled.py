@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from databroker_like import queries as q
+from databroker_like.client import from_uri
 from databroker_like.client._runs._server import server_at
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyRun
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
+from databroker_like.errors import NotOffered, OutOfRange
 from databroker_like.testing import _runs as samples
 from tests.client.remote_runs import RECORDED, counting, read_quietly, recorded
 from tests.interop.tiled_server import ROOT, clean_environment, tiled_python, tiled_server
@@ -193,3 +195,18 @@ def test_the_files_of_a_stream_are_told(here: Any, there: Any) -> None:
     assert (resource["mimetype"], resource["data_key"]) == (other["mimetype"], other["data_key"])
     counted = [doc["indices"]["stop"] for name, doc in documents if name == "stream_datum"]
     assert max(counted) == max(doc["indices"]["stop"] for name, doc in recorded_ones if name == "stream_datum")
+
+
+def test_what_a_run_was_before_its_node_was_changed_is_not_offered(there: Any) -> None:
+    run = there["older"]
+    assert run.at_revision(0).metadata["start"] == run.metadata["start"]
+    with pytest.raises(OutOfRange):
+        run.at_revision(1)
+    # Which says nothing of the start or the stop, so that other tests find them as they were.
+    node = from_uri(there.collection.url("older"), api_key="secret")
+    with node.context:
+        node.update_metadata({"note": "looked at"})
+        assert "note" not in node.metadata_revisions[0]["attributes"]["metadata"]
+    with pytest.raises(NotOffered, match="metadata_revisions"):
+        list(run.documents(fill="no", revision=0))
+    assert run.revisions == []

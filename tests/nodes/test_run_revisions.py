@@ -29,6 +29,7 @@ def test_what_was_recorded_comes_first_and_what_is_now_is_not_there(tmp_path):
         before = run.revisions()
         assert [(one.number, one.metadata["start"]["sample"]) for one in before] == [(1, "gold"), (2, "silver")]
         assert before[-1] == before[1:][0]
+        assert [one.amendment for one in before] == catalog["run-0"].revisions
         assert before[0].metadata["stop"]["exit_status"] == "success"
         assert before[0].specs == run.specs
         assert before[0].time == datetime.fromtimestamp(1000.0, UTC)

@@ -11,15 +11,19 @@ from typing import Any
 
 from databroker_like import queries as q
 from databroker_like.client._finding._filters import filters_of, parameters
+from databroker_like.client._finding._paging import pages
 from databroker_like.client._runs._queries import meant_by, narrowed
 from databroker_like.client._runs._run import RemoteRun
-from databroker_like.client._runs._server import Server
-from databroker_like.core._collection import Head, RunCollection
+from databroker_like.client._runs._server import Server, server_at
+from databroker_like.core._collection import Head, RunCollection, check_revision
+from databroker_like.core._corrections import Corrections
+from databroker_like.core._filler import filler_getter
+from databroker_like.core._revision import Revision
 from databroker_like.core._source import RunSource
 from databroker_like.errors import Invalid, NoSuchRun, NotFound, NotOffered, ServiceFailed, listed
 from databroker_like.queries import Everything, Node
 
-__all__ = ["RemoteRuns"]
+__all__ = ["RemoteRuns", "remote_source", "source_and_revisions"]
 
 Doc = Mapping[str, Any]
 Item = dict[str, Any]
@@ -228,8 +232,16 @@ class RemoteRuns(RunCollection):
         """The source of a run; nothing is asked yet."""
         return RunSource.of(RemoteRun(self._server, (*self._path, uid), self._known(uid)), get_filler)
 
+    def revisions(self, uid: str) -> list[Revision]:
+        """Each time the run was amended, first to last; nothing where the server does not keep that."""
+        if not self._is_ours:
+            return []
+        url = self._server.url("revisions", (*self._path, uid))
+        told = pages(self._server.context, url, [("page[limit]", _PAGE)])
+        return [_revision(one) for page in told for one in page["data"] if "amendment" in one["attributes"]]
+
     def source_at(self, uid: str, get_filler: Any, revision: int) -> RunSource:
-        """The source of a run that was never amended: at revision 0, it is what it is.
+        """The source of a run as it was, where the server keeps that; elsewhere, of one that was never changed.
 
         Parameters
         ----------
@@ -244,15 +256,20 @@ class RemoteRuns(RunCollection):
         Raises
         ------
         NotOffered
-            When the run was amended: a server sends the documents that hold now.
+            When the run was changed on a server that has the nodes of runs, and not their documents: of what was
+            before, it keeps metadata alone.
         OutOfRange
             When there is no such revision.
         """
         url = self._server.url("revisions", (*self._path, uid))
-        if self._get(url, [("page[limit]", 1)])["data"]:
+        page = self._get(url, [("page[limit]", 1)])
+        if self._is_ours:
+            number = check_revision(uid, revision, int(page["meta"]["count"]))
+            return RunSource.of(RemoteRun(self._server, (*self._path, uid), revision=number), get_filler)
+        if page["data"]:
             raise NotOffered(
-                f"run {uid} was amended, and {self._server.api_uri} sends its documents as they are now; what it was "
-                "before is read where the run is kept"
+                f"the node of run {uid} was changed, and {self._server.api_uri} keeps of what it was before its "
+                "metadata alone, and no documents: from_uri(...)[...].metadata_revisions lists that"
             )
         return super().source_at(uid, get_filler, revision)
 
@@ -265,9 +282,60 @@ class RemoteRuns(RunCollection):
             return self._seen[uid][1] if uid in self._seen else None
 
 
+def remote_source(
+    url: str, *, headers: Mapping[str, str] | None = None, api_key: str | None = None
+) -> tuple[RunSource, Corrections | None]:
+    """The source of the run at a URL, and what knows of its revisions; nothing is asked yet.
+
+    Parameters
+    ----------
+    url : str
+        Of the run's node on a server of the Tiled protocol.
+    headers : mapping, optional
+        Sent to this server alone.
+    api_key : str, optional
+        In the place of the one in the URL or in the environment.
+
+    Returns
+    -------
+    RunSource
+    Corrections or None
+        None when the run is the root, which is in no container.
+    """
+    return source_and_revisions(*server_at(url, headers=headers, api_key=api_key))
+
+
+def source_and_revisions(
+    server: Server, path: tuple[str, ...], item: Item | None = None
+) -> tuple[RunSource, Corrections | None]:
+    """The source of the run at a path, and what knows of its revisions.
+
+    Parameters
+    ----------
+    server : Server
+    path : tuple of str
+    item : dict, optional
+        What the server was just found to say of the node.
+
+    Returns
+    -------
+    RunSource
+    Corrections or None
+    """
+    get_filler = filler_getter("event_model.Filler", {}, {})
+    corrections = Corrections(RemoteRuns(server, path[:-1]), path[-1], get_filler) if path else None
+    return RunSource.of(RemoteRun(server, path, item), get_filler), corrections
+
+
 def _is_run(item: Item) -> bool:
     start = ((item["attributes"].get("metadata") or {}).get("start")) or {}
     return isinstance(start, Mapping) and "uid" in start
+
+
+def _revision(told: Item) -> Revision:
+    amendment = told["attributes"]["amendment"]
+    changed = tuple((str(kind), str(uid)) for kind, uid in amendment["changed"])
+    return Revision(told["revision_number"], amendment["time"], amendment["author"], amendment["reason"], changed)
 
 
 def _documents(item: Item) -> tuple[Doc, Doc | None]:

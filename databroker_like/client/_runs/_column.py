@@ -34,6 +34,8 @@ class RemoteColumn(LazyArray):
         Which rows of the array.
     each : callable, optional
         Gives the values one by one, when they turn out to have different shapes.
+    revision : int, optional
+        Of the run, at which the array is read; as it is now by default.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class RemoteColumn(LazyArray):
         start: int,
         rows: int,
         each: Callable[[], list[np.ndarray]] | None = None,
+        revision: int | None = None,
     ) -> None:
         self._server = server
         self._path = path
@@ -51,12 +54,14 @@ class RemoteColumn(LazyArray):
         self._start = start
         self._length = rows
         self._each = each
+        self._revision = revision
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """The address of the array, what it is like, and which rows of it."""
         said = str(self._structure if isinstance(self._structure, Exception) else self._structure.to_json())
-        return ("remote", self._server.api_uri, self._path, said, self._start, self._length)
+        known = ("remote", self._server.api_uri, self._path, said, self._start, self._length)
+        return known if self._revision is None else (*known, self._revision)
 
     @property
     def token(self) -> str:
@@ -112,6 +117,7 @@ class RemoteColumn(LazyArray):
 
     def _client(self) -> ArrayClient:
         told, url = self._told(), self._server.url
+        at = "" if self._revision is None else f"?revision={self._revision}"
         axes = ",".join(f"{{{axis}}}" for axis in range(len(told.shape)))
         item = {
             "id": self._path[-1],
@@ -124,7 +130,7 @@ class RemoteColumn(LazyArray):
             },
             "links": {
                 "self": url("metadata", self._path),
-                "full": url("array/full", self._path),
+                "full": f"{url('array/full', self._path)}{at}",
                 "block": f"{url('array/block', self._path)}?block={axes}",
             },
         }

@@ -104,11 +104,14 @@ class RunInParts:
     server : Server
     path : tuple of str
         Of the run's node.
+    revision : int, optional
+        At which it is read; as it is now by default.
     """
 
-    def __init__(self, server: Server, path: tuple[str, ...]) -> None:
+    def __init__(self, server: Server, path: tuple[str, ...], revision: int | None = None) -> None:
         self._server = server
         self._path = path
+        self._revision = revision
         self._forget()
 
     def _forget(self) -> None:
@@ -119,7 +122,7 @@ class RunInParts:
         self._found: dict[str, Doc] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_server": self._server, "_path": self._path}
+        return {"_server": self._server, "_path": self._path, "_revision": self._revision}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -148,7 +151,8 @@ class RunInParts:
                 raise ServiceFailed(f"the reply of {self._server.api_uri} is broken: {error}") from error
 
         url = self._server.url("documents", self._path)
-        return self._server.context.session.receive("GET", url, read, params=[("part", part), *more], accept=_SEQUENCE)
+        asked = [("part", part), *more, *([] if self._revision is None else [("revision", self._revision)])]
+        return self._server.context.session.receive("GET", url, read, params=asked, accept=_SEQUENCE)
 
     def around(self, *, anew: bool = False) -> _Around:
         """What is around the events; asked for again while the run goes on.
@@ -293,7 +297,8 @@ class RunInParts:
             # More may have come between the events and what was told of the column.
             count = min(count, sum(map(page_size, events.pages[descriptor_uid])))
             each = _Each(self, descriptor_uid, key)
-        return RemoteColumn(self._server, (*self._path, stream, key), _structure(told), start, count, each)
+        path = (*self._path, stream, key)
+        return RemoteColumn(self._server, path, _structure(told), start, count, each, self._revision)
 
     def values(self, descriptor_uid: str, key: str) -> list[np.ndarray]:
         """The external values of the events of a descriptor, one by one."""

@@ -10,13 +10,11 @@ from typing import Any
 
 from databroker_like.client._runs._layout import RunInLayout
 from databroker_like.client._runs._parts import NotInParts, RunInParts
-from databroker_like.client._runs._server import Server, server_at
-from databroker_like.core._filler import filler_getter
-from databroker_like.core._source import RunSource
-from databroker_like.errors import NoSuchRun, NotFound
+from databroker_like.client._runs._server import Server
+from databroker_like.errors import NoSuchRun, NotFound, NotOffered
 from databroker_like.files._lazy import LazyArray
 
-__all__ = ["RemoteRun", "remote_source"]
+__all__ = ["RemoteRun"]
 
 Doc = Mapping[str, Any]
 
@@ -31,12 +29,22 @@ class RemoteRun:
         Of the run's node.
     item : dict, optional
         What the server was just found to say of the node.
+    revision : int, optional
+        At which it is read, on a server that tells runs in parts; as it is now by default.
     """
 
-    def __init__(self, server: Server, path: tuple[str, ...], item: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        path: tuple[str, ...],
+        item: dict[str, Any] | None = None,
+        *,
+        revision: int | None = None,
+    ) -> None:
         self._server = server
         self._path = path
         self._item = item
+        self._revision = revision
         self._forget()
 
     def _forget(self) -> None:
@@ -44,7 +52,7 @@ class RemoteRun:
         self._way: RunInParts | RunInLayout | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self._server, self._path)
+        return _again, (self._server, self._path, self._revision)
 
     @property
     def _told(self) -> RunInParts | RunInLayout:
@@ -56,6 +64,13 @@ class RemoteRun:
 
     def _found(self) -> RunInParts | RunInLayout:
         server = self._server
+        if self._revision is not None:
+            try:
+                return self._in_parts()
+            except NotInParts:
+                raise NotOffered(
+                    f"{server.api_uri} does not tell what run {'/'.join(self._path)!r} was at revision {self._revision}"
+                ) from None
         layout = RunInLayout(server, self._path, self._item)
         if server.tells_parts is None:
             layout.look()
@@ -63,12 +78,16 @@ class RemoteRun:
         if not server.tells_parts:
             layout.look()
             return layout
-        parts = RunInParts(server, self._path)
         try:
-            parts.around()
+            return self._in_parts()
         except NotInParts:
             layout.look()
             return layout
+
+    def _in_parts(self) -> RunInParts:
+        parts = RunInParts(self._server, self._path, self._revision)
+        try:
+            parts.around()
         except NotFound as error:
             raise NoSuchRun(str(error)) from error
         return parts
@@ -128,41 +147,17 @@ class RemoteRun:
 
 #: Runs that came from other processes a moment ago: tasks of dask bring the same one again and again.
 _KEPT, _KEPT_FOR = 16, 30.0
-_kept: OrderedDict[tuple[int, tuple[str, ...]], tuple[float, RemoteRun]] = OrderedDict()
+_kept: OrderedDict[tuple[int, tuple[str, ...], int | None], tuple[float, RemoteRun]] = OrderedDict()
 _kept_lock = threading.Lock()
 
 
-def _again(server: Server, path: tuple[str, ...]) -> RemoteRun:
+def _again(server: Server, path: tuple[str, ...], revision: int | None = None) -> RemoteRun:
+    key = (id(server), path, revision)
     with _kept_lock:
-        when, run = _kept.pop((id(server), path), (0.0, None))
+        when, run = _kept.pop(key, (0.0, None))
         if run is None or time.monotonic() - when > _KEPT_FOR:
-            when, run = time.monotonic(), RemoteRun(server, path)
-        _kept[id(server), path] = (when, run)
+            when, run = time.monotonic(), RemoteRun(server, path, revision=revision)
+        _kept[key] = (when, run)
         while len(_kept) > _KEPT:
             _kept.popitem(last=False)
         return run
-
-
-def remote_source(
-    url: str, *, headers: Mapping[str, str] | None = None, api_key: str | None = None, get_filler: Any = None
-) -> RunSource:
-    """The source of the run at a URL; nothing is asked yet.
-
-    Parameters
-    ----------
-    url : str
-        Of the run's node on a server of the Tiled protocol.
-    headers : mapping, optional
-        Sent to this server alone.
-    api_key : str, optional
-        In the place of the one in the URL or in the environment.
-    get_filler : callable, optional
-        As `RunSource` has it.
-
-    Returns
-    -------
-    RunSource
-    """
-    server, path = server_at(url, headers=headers, api_key=api_key)
-    filler = filler_getter("event_model.Filler", {}, {}) if get_filler is None else get_filler
-    return RunSource.of(RemoteRun(server, path), filler)

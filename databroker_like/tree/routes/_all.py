@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._envelopes import DEPTH, FIELDS
 from databroker_like.tree._filters import FILTERS, SORT
-from databroker_like.tree._parameters import Parameter, choice, text, whole
+from databroker_like.tree._parameters import FARTHEST, Parameter, choice, text, whole
 from databroker_like.tree.formats._container import JSON_SEQ
 from databroker_like.tree.routes import _assets as assets
 from databroker_like.tree.routes import _data as data
@@ -20,7 +20,7 @@ from databroker_like.tree.routes._pages import PAGES
 from databroker_like.tree.routes._run_parts import PART_PARAMETERS, PART_SEQUENCE
 from databroker_like.tree.routes._told import FORMAT, TELLING
 
-__all__ = ["API", "ROUTES", "VIEWS", "Answers"]
+__all__ = ["API", "REVISION", "ROUTES", "VIEWS", "Answers"]
 
 #: Under which path the routes are.
 API = "/api/v1"
@@ -63,6 +63,8 @@ _COLUMNS = (
 )
 _INSIDE = text("field", "A key that is wanted; all when none is named.", many=True)
 _FILL = choice("fill", "Whether documents have the data of external files in them.", ("no", "yes"))
+#: Where it is not among the parameters, a run is answered as it is now.
+REVISION = whole("revision", "Of a run, or in one: as it was after so many amendments.", 0, FARTHEST)
 _SLICE = text("slice", "The part that is wanted: an index or start:stop:step for each axis, with commas: 1:3,0,::2.")
 _SHAPE = text("expected_shape", "The shape that the answer must have, with commas; 'scalar' when it has no axes.")
 _BLOCK = text("block", "The number of the block along each axis, with commas.", required=True)
@@ -88,9 +90,14 @@ ROUTES: Mapping[str, Answers] = {
         tell.distinct, "The different values that nodes in a container have.", (*tell.DISTINCT, *FILTERS), sends=_TOLD
     ),
     "revisions": Answers(revisions.revisions, "What a node was before it was changed.", (*PAGES, FORMAT), sends=_TOLD),
-    "array/full": Answers(data.array_full, "An array, or a part of it.", (_SLICE, _SHAPE, *_AS), is_data=True),
+    "array/full": Answers(
+        data.array_full, "An array, or a part of it.", (_SLICE, _SHAPE, REVISION, *_AS), is_data=True
+    ),
     "array/block": Answers(
-        data.array_block, "A block of an array, or a part of it.", (_BLOCK, _SLICE, _SHAPE, *_AS), is_data=True
+        data.array_block,
+        "A block of an array, or a part of it.",
+        (_BLOCK, _SLICE, _SHAPE, REVISION, *_AS),
+        is_data=True,
     ),
     "table/full": Answers(data.table_full, "A table, or some columns.", (*_COLUMNS, *_AS), _BOTH, is_data=True),
     "table/partition": Answers(
@@ -110,7 +117,7 @@ ROUTES: Mapping[str, Answers] = {
     "documents": Answers(
         data.documents,
         "The documents of a run, one a line; or a part of the run.",
-        (_FILL, _NAMED, *PART_PARAMETERS),
+        (_FILL, REVISION, _NAMED, *PART_PARAMETERS),
         sends=(JSON_SEQ, PART_SEQUENCE),
         is_data=True,
     ),

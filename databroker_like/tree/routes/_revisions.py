@@ -33,13 +33,19 @@ def revisions(asked: Asked) -> Reply:
 
 
 def _revision_json(revised: Revised) -> dict[str, Any]:
-    when = revised.time
-    return {
-        "revision_number": revised.number,
-        "attributes": {
-            "metadata": revised.metadata,
-            "specs": [spec.to_json() for spec in revised.specs],
-            # In UTC and without a zone, as the clients of the protocol take it.
-            "time_updated": None if when is None else when.astimezone(UTC).replace(tzinfo=None).isoformat(),
-        },
+    when, amendment = revised.time, revised.amendment
+    attributes: dict[str, Any] = {
+        "metadata": revised.metadata,
+        "specs": [spec.to_json() for spec in revised.specs],
+        # In UTC and without a zone, as the clients of the protocol take it.
+        "time_updated": None if when is None else when.astimezone(UTC).replace(tzinfo=None).isoformat(),
     }
+    if amendment is not None:
+        # Which other clients pass over.
+        attributes["amendment"] = {
+            "time": amendment.time,
+            "author": amendment.author,
+            "reason": amendment.reason,
+            "changed": [list(key) for key in amendment.changed],
+        }
+    return {"revision_number": revised.number, "attributes": attributes}

@@ -104,9 +104,17 @@ def test_values_one_by_one(ask: Ask) -> None:
             ask(part="values", **nothing)
 
 
+def test_a_run_is_told_as_it_was(ask: Ask) -> None:
+    assert_same(ask(part="around", revision=0), ask(part="around"))
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"part": "around", "revision": 1}, "no revision 1"),
+        ({"part": "around", "revision": -1}, "revision"),
+        ({"part": "around", "revision": "last"}, "revision"),
+        ({"part": "around", "path": "raw", "revision": 0}, "'raw' is neither"),
         ({"part": "event"}, "'events'"),
         ({"part": ""}, "no part"),
         ({"part": "events"}, "descriptor"),
