@@ -17,6 +17,7 @@ from databroker_like.queries import Everything, Node
 from databroker_like.store import _revisions as revisions
 from databroker_like.store import _schema as tables
 from databroker_like.store import _search as search
+from databroker_like.store._marks import marks
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._search_distinct import distinct
 from databroker_like.store._store import Store
@@ -35,6 +36,12 @@ _Row = TypeVar("_Row")
 _UIDS_AHEAD = 10_000
 _HEADS_AHEAD = 1_000
 _UIDS_AT_ONCE = 500
+#: How many streams runs have. What was amended may have streams of other names, and one without a name may be that of
+#: another, too: of these nothing is said.
+_STREAMS = """
+SELECT run.uid, count(DISTINCT descriptor.stream) FROM run LEFT JOIN descriptor ON descriptor.run_id = run.id
+WHERE run.revision = 0 AND run.uid IN ({}) GROUP BY run.uid HAVING coalesce(min(descriptor.stream), 'none') <> ''
+"""
 
 
 class StoreCollection(RunCollection):
@@ -148,24 +155,13 @@ class StoreCollection(RunCollection):
         return tuple(self._known(uid, run.c.id, run.c.revision))
 
     def stream_counts(self, uids: Sequence[str]) -> Mapping[str, int]:
-        from sqlalchemy import func, select
-
-        run, descriptor = tables.run, tables.descriptor
         if not uids or not self.store.check_version():
             return {}
-        # What was amended may have streams of other names, and one without a name may be that of another, too.
-        asked = (
-            select(run.c.uid, func.count(func.distinct(descriptor.c.stream)))
-            .join(descriptor, descriptor.c.run_id == run.c.id, isouter=True)
-            .where(run.c.revision == 0)
-            .group_by(run.c.uid)
-            .having(func.coalesce(func.min(descriptor.c.stream), "none") != "")
-        )
         found: dict[str, int] = {}
         with self.store.database.read() as connection:
             for at in range(0, len(uids), _UIDS_AT_ONCE):
-                some = asked.where(run.c.uid.in_(uids[at : at + _UIDS_AT_ONCE]))
-                found.update((uid, int(count)) for uid, count in connection.execute(some))
+                some = tuple(uids[at : at + _UIDS_AT_ONCE])
+                found.update(connection.exec_driver_sql(_STREAMS.format(marks(connection, len(some))), some).all())
         return found
 
     def source(self, uid: str, get_filler: Any) -> RunSource:

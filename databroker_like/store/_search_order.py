@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, func, null, select
 
 from databroker_like.queries import Node, in_order_of, ranks, searched
 from databroker_like.queries._values import rank
@@ -194,7 +194,7 @@ class SortedSearch:
         """Some runs, or all, by the keys from a position on, and then by time."""
         by = self._by[at:]
         # Stop documents are read only where one decides.
-        stop = run.c.stop if any(key.partition(".")[0] == "stop" for key, _ in by) else literal(None)
+        stop = run.c.stop if any(key.partition(".")[0] == "stop" for key, _ in by) else null()
         columns = (run.c.time, run.c.uid, *((run.c.start, stop) if by else ()))
         if ids is None:
             rows: Iterable[Any] = self._connection.execute(select(run.c.id, *columns))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, literal, select, tuple_
+from sqlalchemy import Column, Connection, func, literal, select, tuple_
 
 from databroker_like.queries import Node, searched
+from databroker_like.store._marks import marks
 from databroker_like.store._schema import run
 from databroker_like.store._search_bits import Bits, bits, ids_of, length_of
 from databroker_like.store._search_plan import Key, Planner
@@ -353,15 +354,18 @@ def rows_of(connection: Connection, ids: Iterable[int], *columns: Any) -> Iterat
     connection : Connection
     ids : iterable of int
     *columns : Column
+        Of the table of runs; or ``null()``.
 
     Returns
     -------
     iterator of row
     """
     left = [int(number) for number in ids]
+    named = ", ".join(f'"{column.name}"' if isinstance(column, Column) else "NULL" for column in (run.c.id, *columns))
     for first in range(0, len(left), DOCUMENTS):
-        some = left[first : first + DOCUMENTS]
-        yield from connection.execute(select(run.c.id, *columns).where(run.c.id.in_(some))).all()
+        some = tuple(left[first : first + DOCUMENTS])
+        asked = f"SELECT {named} FROM run WHERE id IN ({marks(connection, len(some))})"  # noqa: S608  names of columns
+        yield from connection.exec_driver_sql(asked, some).all()
 
 
 def _array(ids: Iterable[int]) -> np.ndarray:

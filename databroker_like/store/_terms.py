@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.queries import _values as values
+from databroker_like.store._marks import marks
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -313,7 +314,7 @@ def unindex_run(connection: Connection, run_id: int, time: float, start: Doc, st
     if not rows:
         return
     columns = ("key_id", "kind", "num", "txt", "time", "run_id")
-    where = " AND ".join(f"{column} = {_mark(connection)}" for column in columns)
+    where = " AND ".join(f"{column} = {marks(connection, 1)}" for column in columns)
     connection.exec_driver_sql(f"DELETE FROM term WHERE {where}", rows)  # noqa: S608  nothing of the user's
 
 
@@ -323,15 +324,11 @@ def _insert(connection: Connection, run_id: int, time: float, terms: set[Term]) 
     rows = sorted((ids[path], kind, num, txt, time, run_id) for path, kind, num, txt in terms)
     if not rows:
         return
-    marks = ", ".join([_mark(connection)] * 6)
+    row = marks(connection, 6)
     connection.exec_driver_sql(
-        f"INSERT INTO term (key_id, kind, num, txt, time, run_id) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608
+        f"INSERT INTO term (key_id, kind, num, txt, time, run_id) VALUES ({row}) ON CONFLICT DO NOTHING",  # noqa: S608
         rows,
     )
-
-
-def _mark(connection: Connection) -> str:
-    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 class _KeyIds:
@@ -354,9 +351,8 @@ class _KeyIds:
                 self.known[name] = found
                 self.uncertain.pop(name, None)
         if missing:
-            mark = _mark(connection)
             connection.exec_driver_sql(
-                f"INSERT INTO key (name) VALUES ({mark}) ON CONFLICT DO NOTHING",  # noqa: S608
+                f"INSERT INTO key (name) VALUES ({marks(connection, 1)}) ON CONFLICT DO NOTHING",  # noqa: S608
                 [(name,) for name in missing],
             )
             ids |= self._select(connection, missing)
@@ -368,8 +364,8 @@ class _KeyIds:
         found: dict[str, int] = {}
         for first in range(0, len(names), 500):
             some = tuple(names[first : first + 500])
-            marks = ", ".join([_mark(connection)] * len(some))
-            rows = connection.exec_driver_sql(f"SELECT name, id FROM key WHERE name IN ({marks})", some)  # noqa: S608
+            asked = marks(connection, len(some))
+            rows = connection.exec_driver_sql(f"SELECT name, id FROM key WHERE name IN ({asked})", some)  # noqa: S608
             found.update((name, number) for name, number in rows)
         return found
 
