@@ -19,7 +19,7 @@ def test_there_is_a_mark_for_each_value(values: tuple[Any, ...]) -> None:
 
 def test_servers_have_other_marks() -> None:
     class Connection:
-        class dialect:  # noqa: N801
+        class dialect:
             paramstyle = "format"
 
     assert marks(Connection, 2) == "%s, %s"  # type: ignore[arg-type]
