@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import math
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +59,9 @@ class RecordingServer:
         self.nodes: dict[str, dict[str, Any]] = {"": _node(api, [], {"id": "", "structure_family": "container"})}
         self.instead: list[int | str] = []
         self.structure: dict[str, Any] | None = None
+        #: When there are more changes than this, none is answered any more.
+        self.held_after = math.inf
+        self.under_way = 0
         #: Paths of routes that are refused.
         self.refused: set[str] = set()
 
@@ -86,15 +91,21 @@ class RecordingServer:
         body, more = b"", True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":  # who was asking is gone before all was said
+                return
             body, more = body + message.get("body", b""), message.get("more_body", False)
         kind = dict(scope["headers"]).get(b"content-type", b"").decode()
         # A slash in a key is told from one between keys.
         raw = scope["raw_path"].decode().replace("%2F", "%252F")
         path = unquote(raw.removeprefix("/api/v1"))
         asked = Asked(scope["method"], path, query, kind, body)
+        self.under_way += 1
         self.asked.append(asked)
+        while asked.method != "GET" and len(self.changes) > self.held_after:
+            await asyncio.sleep(0.01)
         status, answer = self.answer(asked)
         asked.status = status
+        self.under_way -= 1
         head = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": orjson.dumps(answer)})

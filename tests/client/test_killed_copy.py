@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from databroker_like.nodes import ArrayData, MapNode
 from databroker_like.tree import build_app
 from tests.client.recording_server import RecordingServer
 from tests.support.loopback import listening
+from tests.support.serving import get
 
 COUNT = 40
 TREE = """
@@ -44,17 +46,18 @@ def server() -> Iterator[RecordingServer]:
 @pytest.mark.parametrize("requests", [7, 61])
 def test_a_copy_whose_process_is_killed_is_taken_up(server: RecordingServer, requests: int) -> None:
     script = TREE.replace("COUNT", str(COUNT)) + COPY.replace("URI", repr(server.api))
+    server.held_after = requests
     process = subprocess.Popen([sys.executable, "-c", script])
-    end = time.monotonic() + 60
-    while len(server.changes) < requests and process.poll() is None and time.monotonic() < end:
+    while len(server.changes) <= requests and process.poll() is None:
         time.sleep(0.001)
     process.kill()
     process.wait()
-    # What it had sent is still answered.
-    before = -1
-    while before < len(server.asked):
-        before = len(server.asked)
-        time.sleep(0.3)
+    # What it had sent is still answered: it was there before this is asked.
+    server.held_after = math.inf
+    for _ in range(2):
+        assert get(server.api).status_code == 200
+    while server.under_way:
+        time.sleep(0.001)
     assert requests <= len(server.changes)
     half_done = [key for key, node in server.nodes.items() if "unfinished_copy" in node["attributes"]["metadata"]]
     made = len(server.nodes) - 1

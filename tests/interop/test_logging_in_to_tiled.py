@@ -81,6 +81,12 @@ def name_of(context: Context) -> str:
     return told["identities"][0]["id"]
 
 
+def sessions_of(context: Context) -> set[str]:
+    told = context.whoami()
+    assert told is not None
+    return {session["uuid"] for session in told["sessions"]}
+
+
 def test_a_server_with_users_says_how_to_log_in(server: str) -> None:
     with pytest.raises(errors.NotAuthenticated, match="wants to know who you are"):
         from_uri(server)
@@ -135,11 +141,11 @@ def test_a_session_is_remembered_and_renewed(server: str, folder: Path) -> None:
 
 
 def test_a_session_that_was_ended_elsewhere_is_told(server: str) -> None:
-    with logged_in(server) as here, logged_in(server) as there:
-        there._remembered = False
-        sessions = here.whoami()["sessions"]  # type: ignore[index]
-        for session in sessions:
-            here.revoke_session(session["uuid"])
+    with logged_in(server) as here, Context(f"{server}/api/v1") as there:
+        before = sessions_of(here)
+        there.login(username="ann", password="ann's password", remember_me=False)
+        (new,) = sessions_of(here) - before
+        here.revoke_session(new)
         time.sleep(_SHORT + 1.5)
         with pytest.raises(errors.NotAuthenticated, match="is over"):
             from_context(there, remember_me=False)

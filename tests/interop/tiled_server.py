@@ -35,27 +35,37 @@ def clean_environment() -> dict[str, str]:
 @contextmanager
 def tiled_server(place: Path, *what: str) -> Iterator[str]:
     """The address of a server of ``tiled serve ...``, which ends with the block."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    asked = [str(tiled_python().parent / "tiled"), "serve", *what, "--port", str(port)]
-    with (place / "log").open("wb") as log:
-        process = subprocess.Popen(asked, cwd=place, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT)
+    for _ in range(3):
+        # Another program may take the port before tiled does.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        uri = f"http://127.0.0.1:{port}"
+        asked = [str(tiled_python().parent / "tiled"), "serve", *what, "--port", str(port)]
+        with (place / "log").open("wb") as log:
+            process = subprocess.Popen(asked, cwd=place, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT)
+        try:
+            while process.poll() is None and not _answers(uri):
+                time.sleep(0.2)
+            if process.poll() is None:
+                yield uri
+                return
+        finally:
+            _end(process)
+    raise RuntimeError(f"the tiled server does not answer: {(place / 'log').read_text()[-1000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        end = time.monotonic() + 90
-        while not _answers(uri):
-            if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the tiled server does not answer: {(place / 'log').read_text()[-1000:]}")
-            time.sleep(0.2)
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(20)
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _answers(uri: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{uri}/healthz", timeout=2):
+        with urllib.request.urlopen(f"{uri}/healthz", timeout=20):
             return True
     except OSError:
         return False
