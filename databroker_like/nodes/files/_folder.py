@@ -18,6 +18,7 @@ from databroker_like.nodes._sources import DataSource
 from databroker_like.nodes.files._formats import Entry, entries_of
 from databroker_like.nodes.files._hdf5 import hdf5_node
 from databroker_like.nodes.files._listed import ListedNode
+from databroker_like.nodes.files._numbered import NumberedNode, fit_together, some_of
 from databroker_like.nodes.files._pictures import PICTURES, Places, numbered_node, picture_node
 from databroker_like.nodes.files._place import SETTLED_NANOSECONDS, Place, Served, Stamp, lasting
 from databroker_like.nodes.files._tables import FileTable, Workbook
@@ -138,14 +139,32 @@ class FolderNode(ListedNode):
             return self._folder(entry, first)
         if entry.format == "folder":
             return None  # it was one when it was listed
+        if entry.numbered:
+            return self._numbered(entry, first, stamp)
 
         def made() -> Node:
             try:
-                return _node_of(entry, Places(self._place, entry.names), stamp)
+                return _node_of(entry.format, first, stamp)
             except DatabrokerError as error:
                 return BrokenNode(error, version=lasting(stamp))
 
         return self._place.served.remembered((first.name, entry.names), stamp, made)
+
+    def _numbered(self, entry: Entry, first: Place, stamp: Stamp) -> Node:
+        """Numbered files: an array together where they are alike, else a container of them."""
+        places = Places(self._place, entry.names)
+        looked_at = some_of(places)
+
+        def made() -> Node:
+            if not fit_together(looked_at, entry.format):
+                return NumberedNode(self._place, entry.names, entry.format)
+            try:
+                return numbered_node(places, entry.format)
+            except DatabrokerError as error:
+                return BrokenNode(error, version=lasting(stamp))
+
+        stamps = (stamp, *(place.quick_stamp() for place in looked_at[1:]))
+        return self._place.served.remembered((first.name, entry.names), stamps, made)
 
     def _folder(self, entry: Entry, place: Place) -> Node:
         served = self._place.served
@@ -166,11 +185,8 @@ class FolderNode(ListedNode):
         return FolderNode._inside(place, self._above | {os.path.realpath(self._place.path)})
 
 
-def _node_of(entry: Entry, places: Sequence[Place], stamp: Stamp) -> Node:
-    """The node of a file, or of numbered files; an error of ours when it cannot be read."""
-    place, form = places[0], entry.format
-    if entry.numbered:
-        return numbered_node(places, form)
+def _node_of(form: str, place: Place, stamp: Stamp) -> Node:
+    """The node of a file; an error of ours when it cannot be read."""
     if form in PICTURES:
         return picture_node(place, form)
     if form == "hdf5":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["Entry", "entries_of"]
+__all__ = ["Entry", "entries_of", "keys_of"]
 
 _PACKED = ".zarr.zip"
 #: How a name ends -> the format. A folder ends so too when it is a Zarr store.
@@ -108,7 +108,7 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
         names = tuple(name for _, name in sorted(numbers))
         wishes.append((prefix or form, f"{prefix}.{form}", names[0]))
         found.append(Entry(names[0], form, names, True))
-    return sorted(entry._replace(key=key) for key, entry in zip(_keys(wishes), found, strict=True))
+    return sorted(entry._replace(key=key) for key, entry in zip(keys_of(wishes), found, strict=True))
 
 
 def _split(name: str) -> tuple[str, str | None]:
@@ -121,8 +121,23 @@ def _split(name: str) -> tuple[str, str | None]:
     return (name, None) if form is None else (name[:at], form)
 
 
-def _keys(wishes: list[tuple[str, ...]]) -> list[str]:
-    """For each the first of its wishes that no other has."""
+def keys_of(wishes: Sequence[tuple[str, ...]]) -> list[str]:
+    """For each the first of its wishes that no other has.
+
+    Parameters
+    ----------
+    wishes : sequence of tuple of str
+        The last of each is one that no other has.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> keys_of([("a", "a.jpg"), ("b", "b.jpg"), ("a", "a.jpeg")])
+    ['a.jpg', 'b', 'a.jpeg']
+    """
     keys = [wish[0] for wish in wishes]
     levels: dict[int, int] = {}
     while len(counts := Counter(keys)) < len(keys):

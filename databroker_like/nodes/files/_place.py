@@ -20,7 +20,7 @@ from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import Asset
 from databroker_like.nodes.files._handles import OpenFiles
 
-__all__ = ["SETTLED_NANOSECONDS", "Place", "Served", "Stamp", "is_settled", "lasting", "once"]
+__all__ = ["SETTLED_NANOSECONDS", "Place", "Remembered", "Served", "Stamp", "is_settled", "lasting", "once"]
 
 _logger = logging.getLogger("databroker_like.nodes.files")
 
@@ -31,12 +31,76 @@ Stamp = tuple[int, int, int]
 #: what is known of a file or a folder is used again only when it had not changed for so long when it was looked at.
 SETTLED_NANOSECONDS = 2_500_000_000
 
-#: How many nodes are remembered, so that a file is not looked into again for each request.
-_MOST_NODES = 4096
+#: How many nodes are remembered, so that a file is not looked into again for each request; and of how many files what
+#: their headers say.
+_MOST_NODES, _MOST_HEADERS = 4096, 16_384
 #: More of what a library says is not told.
 _MOST_LETTERS = 500
 
 N = TypeVar("N", bound=Node)
+T = TypeVar("T")
+
+
+class Remembered:
+    """What was found out, as long as nothing can have changed since; of what is asked for least, nothing.
+
+    Parameters
+    ----------
+    most : int
+
+    Examples
+    --------
+    >>> shapes = Remembered(100)
+    >>> [shapes.remembered("a.npy", stamp, lambda: print("looked at")) for stamp in ((1, 2, 3), (1, 2, 3), (1, 2, 4))]
+    looked at
+    looked at
+    [None, None, None]
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._there: OrderedDict[object, tuple[object, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def remembered(self, key: object, stamp: object, make: Callable[[], T]) -> T:
+        """What was made before for this key, if nothing can have changed since; else it is made anew.
+
+        Parameters
+        ----------
+        key : hashable
+        stamp : hashable
+        make : callable
+
+        Returns
+        -------
+        object
+        """
+        known = self.known(key, stamp)
+        if known is not None:
+            made: T = known[0]
+            return made
+        # Before it is looked into: what changes while it is looked into is not seen by the clock alone.
+        is_lasting = is_settled(stamp)
+        new = make()
+        if is_lasting:
+            self.keep(key, stamp, new)
+        return new
+
+    def known(self, key: object, stamp: object) -> tuple[Any] | None:
+        """What is kept for this key, alone in a tuple, if the stamp is the one that it was kept with."""
+        with self._lock:
+            known = self._there.get(key)
+            if known is None or known[0] != stamp:
+                return None
+            self._there.move_to_end(key)
+            return (known[1],)
+
+    def keep(self, key: object, stamp: object, value: Any) -> None:
+        """Keep something for a key, as long as the stamp stays."""
+        with self._lock:
+            self._there[key] = (stamp, value)
+            while len(self._there) > self._most:
+                self._there.popitem(last=False)
 
 
 class Served:
@@ -56,8 +120,8 @@ class Served:
         self.files = OpenFiles(most_open)
         # What opens a file must not hold what is served, or that would never end.
         weakref.finalize(self, self.files.close)
-        self._nodes: OrderedDict[object, tuple[object, Node]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._nodes = Remembered(_MOST_NODES)
+        self.headers = Remembered(_MOST_HEADERS)
 
     def is_inside(self, path: str) -> bool:
         """Whether a path, when its links are followed, leads to something in the folder."""
@@ -77,31 +141,16 @@ class Served:
         -------
         Node
         """
-        known = self.known(key, stamp)
-        if known is not None:
-            return known  # type: ignore[return-value]
-        # Before it is looked into: what changes while it is looked into is not seen by the clock alone.
-        is_lasting = is_settled(stamp)
-        node = make()
-        if is_lasting:
-            self.keep(key, stamp, node)
-        return node
+        return self._nodes.remembered(key, stamp, make)
 
     def known(self, key: object, stamp: object) -> Node | None:
         """The node kept for this key, if the stamp is the one that it was kept with."""
-        with self._lock:
-            known = self._nodes.get(key)
-            if known is None or known[0] != stamp:
-                return None
-            self._nodes.move_to_end(key)
-            return known[1]
+        known = self._nodes.known(key, stamp)
+        return None if known is None else known[0]
 
     def keep(self, key: object, stamp: object, node: Node) -> None:
         """Keep a node for a key, as long as the stamp stays; some are forgotten for it when there are many."""
-        with self._lock:
-            self._nodes[key] = (stamp, node)
-            while len(self._nodes) > _MOST_NODES:
-                self._nodes.popitem(last=False)
+        self._nodes.keep(key, stamp, node)
 
     def without_folders(self, text: str) -> str:
         """A text in which no path of the machine stands, of those that lead to what is served."""

@@ -217,7 +217,9 @@ def test_a_folder_long_left_alone_is_not_listed_again_until_something_changes(
 def test_to_list_a_folder_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     monkeypatch.setattr(
-        _folder, "_node_of", lambda entry, *_: looked.append(entry.key) or BrokenNode("not looked into")
+        _folder,
+        "_node_of",
+        lambda form, place, stamp: looked.append(place.name.partition(".")[0]) or BrokenNode("not looked into"),
     )
     for number in range(1000):
         (tmp_path / f"file{number}x.h5").touch()

@@ -15,9 +15,10 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from databroker_like.errors import InvalidFile
-from databroker_like.nodes import ArrayNode
+from databroker_like.nodes import ArrayNode, ContainerNode
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes.files import FolderNode
+from databroker_like.nodes.files._pictures import PICTURES
 from tests.support.settling import settle
 
 FRAME = np.arange(12, dtype="u2").reshape(3, 4)
@@ -156,19 +157,103 @@ def test_a_block_of_small_numbered_files_opens_not_too_many(tmp_path: Path) -> N
 def test_numbered_files_of_several_pages_have_an_axis_for_them(tmp_path: Path) -> None:
     for number in range(3):
         tifffile.imwrite(tmp_path / f"i_{number}.tif", np.stack([FRAME, FRAME + number]), photometric="minisblack")
-    assert array_in(tmp_path, "i_").structure().shape == (3, 2, 3, 4)
-    tifffile.imwrite(tmp_path / "i_3.tif", FRAME)
     node = array_in(tmp_path, "i_")
+    assert node.structure().shape == (3, 2, 3, 4)
+    tifffile.imwrite(tmp_path / "i_1.tif", FRAME)
     with pytest.raises(InvalidFile, match="shape"):
-        node.read((3,))
+        node.read((1,))
 
 
 def test_a_file_of_several_pages_among_others_of_one_is_not_taken_for_its_first(tmp_path: Path) -> None:
-    for number in range(2):
+    for number in range(3):
         write_numbered(tmp_path, "tif", number)
+    node = array_in(tmp_path, "i_")
     tifffile.imwrite(tmp_path / "i_2.tif", np.stack([FRAME, FRAME]), photometric="minisblack")
     with pytest.raises(InvalidFile, match="2 pages"):
-        array_in(tmp_path, "i_").read()
+        node.read()
+
+
+@pytest.mark.parametrize("form", ["tif", "npy", "png"])
+def test_numbered_files_of_several_shapes_are_each_an_array(tmp_path: Path, form: str) -> None:
+    frames = [FRAME, FRAME[:2], FRAME[:, :3]]
+    for number, frame in enumerate(frames):
+        write_numbered(tmp_path, form, number, frame)
+    (tmp_path / f"i_10.{form}").write_bytes(b"damaged")
+    node = FolderNode(tmp_path).get("i_")
+    assert isinstance(node, ContainerNode)
+    assert node.metadata == {}
+    assert list(node.keys()) == ["i_0", "i_1", "i_2", "i_10"]
+    for number, frame in enumerate(frames):
+        assert node.get(f"i_{number}").read().tolist() == frame.tolist()
+    assert isinstance(node.get("i_10"), BrokenNode)
+    assert node.get("i_3") is None
+    (tmp_path / f"i_1.{form}").unlink()
+    assert node.get("i_1") is None
+
+
+def test_numbered_files_of_several_types_are_each_an_array_unless_the_first_can_hold_the_others(tmp_path: Path) -> None:
+    for number, kind in enumerate(["f4", "u1"]):
+        np.save(tmp_path / f"held_{number}.npy", FRAME.astype(kind))
+        np.save(tmp_path / f"kept_{1 - number}.npy", FRAME.astype(kind))
+    assert array_in(tmp_path, "held_").structure().shape == (2, 3, 4)
+    node = FolderNode(tmp_path).get("kept_")
+    assert isinstance(node, ContainerNode)
+    assert [one.structure().data_type.itemsize for _, one in node.items()] == [1, 4]
+
+
+def test_where_the_first_of_numbered_files_is_damaged_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "i_0.npy").write_bytes(b"damaged")
+    tree = FolderNode(tmp_path)
+    assert isinstance(tree.get("i_"), BrokenNode)
+    write_numbered(tmp_path, "npy", 1)
+    node = tree.get("i_")
+    assert isinstance(node.get("i_0"), BrokenNode)
+    assert node.get("i_1").read().tolist() == FRAME.tolist()
+    write_numbered(tmp_path, "npy", 0)
+    assert tree.get("i_").structure().shape == (2, 3, 4)
+
+
+def test_numbered_files_are_one_array_again_when_they_are_alike_again(tmp_path: Path) -> None:
+    tree = FolderNode(tmp_path)
+    for number, is_array in [(2, False), (3, True), (2, False)]:
+        write_numbered(tmp_path, "npy", 0)
+        write_numbered(tmp_path, "npy", 1, FRAME[:number])
+        settle(tmp_path)
+        os.utime(tmp_path / "i_1.npy", (number, number))
+        for _ in range(2):
+            assert isinstance(tree.get("i_"), ArrayNode) == is_array
+
+
+def test_names_that_say_one_number_twice_are_told_apart(tmp_path: Path) -> None:
+    for name, width in [("i_1.tif", 4), ("i_1.tiff", 3), ("i_01.tif", 2)]:
+        tifffile.imwrite(tmp_path / name, FRAME[:, :width])
+    node = FolderNode(tmp_path).get("i_")
+    assert {key: one.structure().shape[1] for key, one in node.items()} == {"i_01": 2, "i_1.tif": 4, "i_1.tiff": 3}
+
+
+def test_of_very_many_numbered_files_some_are_looked_at_and_the_headers_of_these_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "i_0.npy", FRAME)
+    for number in range(1, 600):
+        os.link(tmp_path / "i_0.npy", tmp_path / f"i_{number}.npy")
+    settle(tmp_path)
+    looked: list[str] = []
+    reader, *rest = PICTURES["npy"]
+
+    def counted(path: str) -> Any:
+        looked.append(os.path.basename(path))
+        return reader(path)
+
+    monkeypatch.setattr("databroker_like.nodes.files._numbered.PICTURES", {"npy": (counted, *rest)})
+    tree = FolderNode(tmp_path)
+    assert tree.get("i_").structure().shape == (600, 3, 4)
+    assert len(looked) == len(set(looked)) == 100
+    assert {"i_0.npy", "i_599.npy"} < set(looked)
+    write_numbered(tmp_path, "npy", 600, FRAME[:2])
+    settle(tmp_path)
+    assert list(tree.get("i_").keys())[-1] == "i_600"
+    assert looked.count("i_0.npy") == 1
 
 
 def test_a_numbered_file_that_is_changed_makes_another_version(tmp_path: Path) -> None:
