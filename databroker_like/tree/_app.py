@@ -226,6 +226,7 @@ class _Service:
             _root_path(request),
             headers.get("range"),
             headers.get("if-range"),
+            headers.get("if-none-match"),
             hold,
         )
 

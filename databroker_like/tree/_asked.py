@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +11,7 @@ from databroker_like.errors import InvalidRequest, NotFound, listed
 from databroker_like.nodes import BrokenNode, ContainerNode, Node, find
 from databroker_like.service import Hold, Settings
 from databroker_like.tree._parameters import Parameter
+from databroker_like.utils._once import once
 
 __all__ = ["Asked", "Params", "Reply", "segments_of"]
 
@@ -176,6 +176,8 @@ class Asked:
         The bytes of a file that are wanted, as the header ``Range`` has it.
     part_if : str, optional
         The tag of the file of which a part is wanted, as the header ``If-Range`` has it.
+    has : str, optional
+        The tags of what the caller has already, as the header ``If-None-Match`` has them.
     hold : Hold, optional
         What the answer holds until it is sent.
     revision : int, optional
@@ -192,6 +194,7 @@ class Asked:
     root_path: str = "/"
     part: str | None = None
     part_if: str | None = None
+    has: str | None = None
     hold: Hold | None = None
     revision: int | None = None
 
@@ -210,7 +213,7 @@ class Asked:
         if self.hold is not None:
             self.hold.reserve(nbytes)
 
-    @cached_property
+    @once
     def node(self) -> Node:
         """The node that the path leads to; NotFound when there is none."""
         return find(self.root, self.segments, self.revision)

@@ -6,12 +6,27 @@ import hashlib
 from functools import cache
 
 import databroker_like
+from databroker_like.nodes import Node
 from databroker_like.tree._asked import Asked
 
-__all__ = ["data_tag", "is_known"]
+__all__ = ["content_tag", "data_tag", "is_known"]
 
 
-def data_tag(asked: Asked, route: str) -> str | None:
+def content_tag(content: bytes) -> str:
+    """The tag of an answer that is there.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Returns
+    -------
+    str
+    """
+    return f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+
+
+def data_tag(asked: Asked, route: str, node: Node | None = None) -> str | None:
     """The tag of an answer that is data, told without reading any of it.
 
     Parameters
@@ -19,13 +34,15 @@ def data_tag(asked: Asked, route: str) -> str | None:
     asked : Asked
     route : str
         Its name.
+    node : Node, optional
+        Of which it is; that of the path by default.
 
     Returns
     -------
     str or None
         None where the node does not say its version.
     """
-    version = asked.node.version
+    version = (asked.node if node is None else node).version
     if version is None:
         return None
     params = asked.params

@@ -8,9 +8,8 @@ from databroker_like.errors import InvalidRequest, NotFound
 from databroker_like.nodes import Asset
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._parameters import text, whole
-from databroker_like.tree._words import JSON, to_json
 from databroker_like.tree.routes._folders import OpenFile, files_in, opened
-from databroker_like.tree.routes._ranges import Part, part_of
+from databroker_like.tree.routes._ranges import Part, part_asked, unsatisfied
 from databroker_like.tree.routes._told import told
 
 __all__ = ["ID", "OCTETS", "RELATIVE_PATH", "manifest", "octets"]
@@ -54,14 +53,11 @@ def octets(asked: Asked) -> Reply:
     """
     asset, relative = _asset(asked), asked.params.one("relative_path")
     file = opened(asset, relative)
-    # Of a file that is not any more what the caller has a part of, all is sent.
-    is_same = asked.part_if is None or asked.part_if == file.tag
-    part = part_of(asked.part if is_same else None, file.size)
+    part = part_asked(asked, file.tag, file.size)
     if part is None:
         size = file.size
         file.close()
-        detail = {"detail": f"the file has {size} bytes, and none of those that 'Range' asks for"}
-        return Reply(to_json(detail), JSON, {"Content-Range": f"bytes */{size}"}, 416)
+        return unsatisfied(size)
     headers = {
         "ETag": file.tag,
         "Accept-Ranges": "bytes",
@@ -69,7 +65,7 @@ def octets(asked: Asked) -> Reply:
         "Content-Length": str(part.length),
     }
     if part.is_some:
-        headers["Content-Range"] = f"bytes {part.first}-{part.first + part.length - 1}/{file.size}"
+        headers["Content-Range"] = part.said(file.size)
     return Reply(_pieces(file, part), OCTETS, headers, 206 if part.is_some else 200)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from databroker_like.errors import InvalidRequest
@@ -11,6 +10,7 @@ from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._envelopes import DEPTH, FIELDS, Told, enveloped, node_json
 from databroker_like.tree._filters import narrowed, short_text
 from databroker_like.tree._parameters import flag, text
+from databroker_like.tree._tags import content_tag
 from databroker_like.tree._words import JSON, MSGPACK, to_json, to_msgpack
 from databroker_like.tree.routes._pages import Page, listing_links
 from databroker_like.utils._node_path import path_of
@@ -54,8 +54,7 @@ def told(asked: Asked, value: Any, headers: dict[str, str] | None = None) -> Rep
         content, media_type = to_msgpack(value), MSGPACK
     else:
         content, media_type = to_json(value), JSON
-    tag = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return Reply(content, media_type, {"ETag": f'"{tag}"', "Vary": "Accept", **(headers or {})})
+    return Reply(content, media_type, {"ETag": content_tag(content), "Vary": "Accept", **(headers or {})})
 
 
 def metadata(asked: Asked) -> Reply:

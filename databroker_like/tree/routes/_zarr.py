@@ -9,10 +9,12 @@ from databroker_like.errors import DatabrokerError, NotFound
 from databroker_like.nodes import ArrayNode, ContainerNode, Node, TableNode
 from databroker_like.structures import ArrayStructure
 from databroker_like.tree._asked import Asked, Reply
+from databroker_like.tree._tags import content_tag, data_tag, is_known
 from databroker_like.tree._words import JSON, to_json
 from databroker_like.tree.formats._array import array_octets, as_described
 from databroker_like.tree.formats._zarr import array_v2, array_v3, boxed, chunk_shape, group_v3, padded, type_in_v3
 from databroker_like.tree.routes._portions import bytes_of, check_bytes
+from databroker_like.tree.routes._ranges import partly
 
 __all__ = ["zarr_v2", "zarr_v3"]
 
@@ -37,17 +39,17 @@ def zarr_v2(asked: Asked) -> Reply:
     node, key = _located(asked)
     match node, key:
         case ((ArrayNode() | ContainerNode() | TableNode()), [".zattrs"]):
-            return _json(_attributes_v2(node))
+            return _json(asked, _attributes_v2(node))
         case ArrayNode(), [".zarray"]:
-            return _json(array_v2(node.structure()))
+            return _json(asked, array_v2(node.structure()))
         case ArrayNode(), [chunk]:
             return _chunk(asked, node, _numbers(chunk.split(".")), None)
         case ((ContainerNode() | TableNode()), [".zgroup"]):
-            return _json({"zarr_format": 2})
+            return _json(asked, {"zarr_format": 2})
         case ((ContainerNode() | TableNode()), [".zmetadata"]):
             inside = _inside(node)
             if inside is not None:
-                return _json(_consolidated_v2(node, inside))
+                return _json(asked, _consolidated_v2(node, inside))
     raise _nothing(asked)
 
 
@@ -65,14 +67,14 @@ def zarr_v3(asked: Asked) -> Reply:
     node, key = _located(asked)
     match node, key:
         case ArrayNode(), ["zarr.json"]:
-            return _json(_said_v3(node))
+            return _json(asked, _said_v3(node))
         case ArrayNode(), ["c", *chunk]:
             structure = node.structure()
             return _chunk(asked, node, _numbers(chunk), type_in_v3(structure.data_type.to_numpy_dtype())[2])
         case ((ContainerNode() | TableNode()), ["zarr.json"]):
             inside = _inside(node)
             said = None if inside is None else {path: _said_v3(one) for path, one in inside.items()}
-            return _json(group_v3(_attributes(node), said))
+            return _json(asked, group_v3(_attributes(node), said))
     raise _nothing(asked)
 
 
@@ -107,16 +109,21 @@ def _chunk(asked: Asked, node: ArrayNode, chunk: tuple[int, ...] | None, dtype: 
     box = None if chunk is None else boxed(structure, chunk)
     if box is None:
         raise _nothing(asked)
+    # Told before the chunk is read: who has it is sent nothing.
+    tag = data_tag(asked, "zarr", node)
+    if is_known(tag, asked.has):
+        return Reply(b"", _OCTETS, {"ETag": tag or ""}, 304)
     lengths = chunk_shape(structure)
     check_bytes(asked, bytes_of(lengths, structure.data_type.itemsize), "read it by slices over the API")
     part = as_described(node.read(box), structure)
     if dtype is not None and part.dtype != dtype:
         part = part.astype(dtype)
-    return Reply(array_octets(padded(part, lengths)), _OCTETS)
+    return partly(asked, array_octets(padded(part, lengths)), _OCTETS, tag)
 
 
-def _json(said: Any) -> Reply:
-    return Reply(to_json(said), JSON)
+def _json(asked: Asked, said: Any) -> Reply:
+    content = to_json(said)
+    return partly(asked, content, JSON, content_tag(content))
 
 
 # -- what is said of nodes --------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ import xarray as xr
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 
 from databroker_like.errors import MissingFile
 from databroker_like.nodes import ArrayData, MapNode, RaggedData, SparseData, TableData, dataset_node
@@ -233,3 +236,75 @@ def test_chunks_make_up_the_array(shape: list[int], data: st.DataObject) -> None
 def test_records_have_a_word_for_an_element_of_zeros() -> None:
     said = caller(tree()).get("/zarr/v3/records/zarr.json").json()
     assert base64.b64decode(said["fill_value"]) == bytes(20)
+
+
+class Counted(ArrayData):
+    """An array that says its version, and counts how often it is read."""
+
+    version = "first"
+    readings = 0
+
+    def read(self, slices: Any = ()) -> np.ndarray:
+        self.readings += 1
+        return super().read(slices)
+
+
+@pytest.mark.parametrize("path", ["v2/grid/1.0", "v3/grid/c/1/0"])
+def test_a_chunk_is_not_read_for_who_has_it(path: str) -> None:
+    node = Counted(GRID, chunks=((3, 3, 1), (5,)))
+    client = caller(MapNode({"grid": node}))
+    reply = client.get(f"/zarr/{path}")
+    tag = reply.headers["etag"]
+    assert reply.content == GRID[3:6].tobytes()
+    assert node.readings == 1
+    for header in (tag, f'"other", W/{tag}', "*"):
+        known = client.get(f"/zarr/{path}", headers={"If-None-Match": header})
+        assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
+    assert node.readings == 1
+    assert client.get(f"/zarr/{path}", headers={"If-None-Match": '"other"'}).content == reply.content
+    other = path.replace("1", "0")
+    assert client.get(f"/zarr/{other}").headers["etag"] != tag
+    node.version = "second"
+    changed = client.get(f"/zarr/{path}", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.headers["etag"] != tag) == (200, True)
+
+
+def test_a_chunk_of_what_says_no_version_has_no_tag() -> None:
+    client = caller(tree())
+    assert "etag" not in client.get("/zarr/v2/grid/0.0").headers
+    assert client.get("/zarr/v2/grid/0.0", headers={"If-None-Match": "*"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["v2/inner/.zmetadata", "v2/grid/.zarray", "v2/grid/.zattrs", "v3/grid/zarr.json"])
+def test_what_describes_a_store_is_known_again(path: str) -> None:
+    client = caller(tree())
+    tag = client.get(f"/zarr/{path}").headers["etag"]
+    assert client.get(f"/zarr/{path}", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_parts_of_what_is_in_a_store_are_sent() -> None:
+    client = caller(MapNode({"grid": Counted(GRID, chunks=((3, 3, 1), (5,)))}))
+    for path in ("v3/grid/c/0/0", "v3/grid/zarr.json"):
+        whole = client.get(f"/zarr/{path}")
+        assert whole.headers["accept-ranges"] == "bytes"
+        size, tag = len(whole.content), whole.headers["etag"]
+        part = client.get(f"/zarr/{path}", headers={"Range": "bytes=8-23"})
+        assert (part.status_code, part.content) == (206, whole.content[8:24])
+        assert part.headers["content-range"] == f"bytes 8-23/{size}"
+        assert part.headers["etag"] == tag
+        assert client.get(f"/zarr/{path}", headers={"Range": "bytes=-5"}).content == whole.content[-5:]
+        beyond = client.get(f"/zarr/{path}", headers={"Range": f"bytes={size}-"})
+        assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+        for known, status in ((tag, 206), ('"other"', 200)):
+            asked = {"Range": "bytes=0-3", "If-Range": known}
+            assert client.get(f"/zarr/{path}", headers=asked).status_code == status
+        head = client.request("HEAD", f"/zarr/{path}")
+        assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(size))
+        assert head.headers["etag"] == tag
+
+
+def test_the_store_of_zarr_gets_the_bytes_that_it_asks_for(url: str) -> None:
+    opened, octets = store(url, "v3/grid"), np.ascontiguousarray(GRID[:3, :2]).tobytes()
+    wanted = {None: octets, RangeByteRequest(8, 24): octets[8:24], OffsetByteRequest(40): octets[40:]}
+    for asked, expected in {**wanted, SuffixByteRequest(8): octets[-8:]}.items():
+        assert sync(opened.get("c/0/0", default_buffer_prototype(), asked)).to_bytes() == expected
