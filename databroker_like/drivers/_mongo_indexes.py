@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import time
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import sleep
 from typing import Any
 
 from databroker_like import registry
-from databroker_like.drivers._mongo_server import MongoServer
+from databroker_like.drivers._mongo_patience import Patience, is_passing, patiently
+from databroker_like.drivers._mongo_server import MongoServer, is_not_allowed
 
 __all__ = ["ASSETS", "EMBEDDED", "NORMALIZED", "Index", "create", "has_text_index", "is_unique"]
 
 _TEXT = "text"
 #: A field that no document has: text is never taken for another language than none.
 _NO_LANGUAGE = "_no_language"
-#: Servers refuse to make an index while another process makes the same.
-_ATTEMPTS = 3
+#: Servers refuse to make an index while another process makes the same, and not all of them say that this is why.
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -104,28 +106,37 @@ def create(server: MongoServer, indexes: tuple[Index, ...]) -> None:
                 if index.keys[0][1] == _TEXT:
                     # A collection has one of these at the most; one that is not asked would only cost.
                     if server.finds_words_as_mongodb and not any(_is_text(keys) for keys in there):
-                        collection.create_index(
-                            list(index.keys), default_language="none", language_override=_NO_LANGUAGE
-                        )
+                        words = {"default_language": "none", "language_override": _NO_LANGUAGE}
+                        patiently(functools.partial(collection.create_index, list(index.keys), **words))
                     continue
-                _create_one(collection, index)
+                _create_one(server, index)
 
 
-def _create_one(collection: Any, index: Index) -> None:
+def _create_one(server: MongoServer, index: Index) -> None:
     errors = registry.require("pymongo.errors", "reach a MongoDB")
-    for attempt in range(_ATTEMPTS):
+    collection = server.collection(index.collection)
+    patience, unclear = Patience(), 0
+    while True:
         try:
             collection.create_index(list(index.keys), unique=index.is_unique)
-        except errors.OperationFailure:
-            if any(_keys(described) == index.keys for described in collection.index_information().values()):
+            return
+        except errors.OperationFailure as error:
+            is_refused_for_now = is_passing(error)
+            is_left = patience.is_left(error)
+            if any(_keys(described) == index.keys for described in _information(server, index.collection)):
                 return  # another process was faster
-            if attempt + 1 < _ATTEMPTS:
-                time.sleep(0.05 * 2**attempt)
+            if is_left:
+                continue
+            if is_refused_for_now or is_not_allowed(error):
+                raise
+            unclear += 1
+            if not isinstance(error, errors.DuplicateKeyError) and unclear < _ATTEMPTS:
+                sleep(0.05 * 2 ** (unclear - 1))
                 continue
             if not index.is_unique:
                 raise
-            collection.create_index(list(index.keys))
-        return
+            patiently(functools.partial(collection.create_index, list(index.keys)))
+            return
 
 
 def is_unique(server: MongoServer, collection: str, *keys: str) -> bool:
@@ -153,9 +164,9 @@ def has_text_index(server: MongoServer, collection: str) -> bool:
 
 def _information(server: MongoServer, name: str) -> list[Mapping[str, Any]]:
     """The indexes of a collection; not every server has an answer for one that is not there yet."""
-    if name not in server.database.list_collection_names():
+    if name not in patiently(server.database.list_collection_names):
         return []
-    return list(server.collection(name).index_information().values())
+    return list(patiently(server.collection(name).index_information).values())
 
 
 def _keys(described: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

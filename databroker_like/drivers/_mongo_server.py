@@ -13,9 +13,10 @@ from typing import Any
 
 from databroker_like import registry
 from databroker_like.drivers._mongo_address import MongoAddress
+from databroker_like.drivers._mongo_patience import ATTEMPTS, first_refused, is_passing
 from databroker_like.errors import Invalid, NotWritable, Unreachable, WrongType
 
-__all__ = ["MongoServer", "as_python", "close_clients", "is_database"]
+__all__ = ["MongoServer", "as_python", "close_clients", "is_database", "is_not_allowed"]
 
 #: How long to look for a server, unless the URI says otherwise.
 _SECONDS = 5
@@ -136,16 +137,18 @@ class MongoServer:
                 f"pymongo cannot use {self.shown}; see its documentation of connection strings for what the options "
                 "may be, and whether a host of mongodb+srv:// has a DNS record"
             ) from None
-        except errors.WriteError as error:
-            raise NotWritable(f"{self.shown} refuses to write: {_said(error)}") from error
+        except (errors.WriteError, errors.BulkWriteError) as error:
+            raise NotWritable(f"{self.shown} refuses to write: {_said(error)}{_what_helps(error)}") from error
         except errors.OperationFailure as error:
+            if writes and is_passing(error):
+                raise NotWritable(f"{self.shown} refuses for now: {_said(error)}{_what_helps(error)}") from error
             if error.code in _LOGIN_REFUSED:
                 user = self.address.user if self.address is not None else None
                 raise Unreachable(
                     f"{self.shown} refuses the login{f' of {user!r}' if user else ''}; look at user, password and the "
                     "option authSource"
                 ) from None
-            if writes or error.code in _NOT_ALLOWED:
+            if writes or is_not_allowed(error):
                 raise NotWritable(f"{self.shown} does not allow it: {_said(error)}") from error
             raise Unreachable(f"{self.shown} could not answer: {_said(error)}") from error
         except errors.ConnectionFailure as error:
@@ -162,6 +165,11 @@ def is_database(value: Any) -> bool:
     Asked of its class: a client, a database and a collection have whatever attribute they are asked for.
     """
     return hasattr(type(value), "get_collection") and hasattr(type(value), "list_collection_names")
+
+
+def is_not_allowed(error: Exception) -> bool:
+    """Whether the server says that whoever logged in may not do this."""
+    return getattr(error, "code", None) in _NOT_ALLOWED
 
 
 def as_python(options: Any) -> Any:
@@ -196,9 +204,21 @@ def _registries() -> tuple[Any, Any]:
 
 def _said(error: Exception) -> str:
     """The first line of an error, cut; pymongo adds the whole answer or the whole topology to it."""
-    text = str(error).split(", full error:")[0].split(", Timeout:")[0].split(" (configured timeouts:")[0]
+    refused = first_refused(error)
+    text = str(error if refused is None else refused.get("errmsg"))
+    text = text.split(", full error:")[0].split(", Timeout:")[0].split(" (configured timeouts:")[0]
     line = text.splitlines()[0] if text else type(error).__name__
     return line if len(line) <= 300 else line[:300] + "..."
+
+
+def _what_helps(error: Exception) -> str:
+    """What to do about something written that a server refused for the moment, each time it was asked."""
+    if not is_passing(error):
+        return ""
+    return (
+        f"; it was asked {ATTEMPTS} times, and other writers were in the way each time. Send the same document "
+        "again when the server has less to do: what is there already is not recorded twice"
+    )
 
 
 def _client(address: MongoAddress) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,9 +12,10 @@ from databroker_like.core._belonging import named
 from databroker_like.core._identity import judge_event, regular, same
 from databroker_like.drivers._mongo_encoding import Encoded
 from databroker_like.drivers._mongo_indexes import ASSETS, NORMALIZED, create, is_unique
+from databroker_like.drivers._mongo_patience import Patience, first_refused, patiently
 from databroker_like.drivers._mongo_run import plain
 from databroker_like.drivers._mongo_server import MongoServer
-from databroker_like.errors import Conflict
+from databroker_like.errors import Conflict, DatabrokerError
 
 __all__ = ["Writer"]
 
@@ -92,7 +94,8 @@ class Writer:
         """Some fields of a document, or None."""
         server = self.of(name)
         with server.translated():
-            found: Doc | None = server.collection(_COLLECTIONS[name]).find_one(query, dict.fromkeys(fields, 1))
+            collection = server.collection(_COLLECTIONS[name])
+            found: Doc | None = patiently(lambda: collection.find_one(query, dict.fromkeys(fields, 1)))
         return found
 
     # -- one
@@ -102,15 +105,21 @@ class Writer:
         if name == "event":
             self.write_all(name, [document])
             return
-        if self._looks_first[name] and self.is_there(name, document):
-            return
         errors = registry.require("pymongo.errors", "record into a MongoDB")
+        looks_first, patience = self._looks_first[name], Patience()
         with self.of(name).translated(writes=True):
-            try:
-                self._collection(name).insert_one(document.to_insert(self.of(name)))
-            except errors.DuplicateKeyError as error:
-                if not self.is_there(name, document):
-                    raise Conflict(f"{named(name, document.doc)} was there already, and is not now") from error
+            while not (looks_first and self.is_there(name, document)):
+                try:
+                    self._collection(name).insert_one(document.to_insert(self.of(name)))
+                    return
+                except errors.DuplicateKeyError as error:
+                    if not self.is_there(name, document):
+                        raise Conflict(f"{named(name, document.doc)} was there already, and is not now") from error
+                    return
+                except errors.OperationFailure as error:
+                    if not patience.is_left(error):
+                        raise
+                    looks_first = True  # it may be written all the same, or somebody else was in the way with it
 
     def is_there(self, name: str, document: Encoded) -> bool:
         """Whether the same document is there; `Conflict` when another is in its place."""
@@ -122,10 +131,9 @@ class Writer:
         """Write events or datums, but for those that are there; none, when another is in the place of one."""
         if self._looks_first[name] or not self._are_surely_new(name, documents):
             documents = self.new_rows(name, documents)
-        written: list[Any] = []
         errors = registry.require("pymongo.errors", "record into a MongoDB")
         server = self.of(name)
-        last = documents
+        last, ids, patience = documents, [document.object_id for document in documents], Patience()
         with server.translated(writes=True):
             while documents:
                 try:
@@ -134,24 +142,26 @@ class Writer:
                     else:
                         self._collection(name).insert_many([d.to_insert(server) for d in documents], ordered=True)
                     break
-                except (errors.BulkWriteError, errors.DuplicateKeyError) as error:
-                    # Somebody else was faster with one of them.
-                    failed = ((error.details or {}).get("writeErrors") or [error.details or {}])[0]
-                    position = failed.get("index", 0) if len(documents) > 1 else 0
-                    written += [document.object_id for document in documents[:position]]
-                    rest, documents = documents[position:], []
-                    if isinstance(error, errors.DuplicateKeyError) or failed.get("code") == _DUPLICATE:
-                        try:
-                            documents = self.new_rows(name, rest)
-                        except Conflict:
-                            self._take_back(name, written)
-                            raise
-                        if len(documents) < len(rest):
-                            continue
-                    self._take_back(name, written)
-                    raise
+                except errors.OperationFailure as error:
+                    refused = first_refused(error) or {}
+                    somebody_was_faster = (
+                        isinstance(error, errors.DuplicateKeyError) or refused.get("code") == _DUPLICATE
+                    )
+                    if not somebody_was_faster and not patience.is_left(error):
+                        self._take_back(name, ids)
+                        raise
+                    # Of these some are written by now, here or by somebody else.
+                    try:
+                        rest = self.new_rows(name, documents)
+                    except DatabrokerError:
+                        self._take_back(name, ids)
+                        raise
+                    if somebody_was_faster and len(rest) == len(documents):
+                        self._take_back(name, ids)
+                        raise
+                    documents = rest
                 except errors.PyMongoError:
-                    self._take_back(name, written + [document.object_id for document in documents])
+                    self._take_back(name, ids)
                     raise
         if name == "event" and last:
             descriptor = last[0].doc["descriptor"]
@@ -161,9 +171,11 @@ class Writer:
     def _take_back(self, name: str, ids: list[Any]) -> None:
         """Of a page that cannot be written nothing stays."""
         errors = registry.require("pymongo.errors", "record into a MongoDB")
+        collection = self._collection(name)
         for begin in range(0, len(ids), _AT_ONCE):
+            some = {"_id": {"$in": ids[begin : begin + _AT_ONCE]}}
             try:
-                self._collection(name).delete_many({"_id": {"$in": ids[begin : begin + _AT_ONCE]}})
+                patiently(functools.partial(collection.delete_many, some))
             except errors.PyMongoError:
                 return  # the server is gone; what is there of the page was never acknowledged, nor is it in the way
 
@@ -195,9 +207,11 @@ class Writer:
         found: dict[Any, Doc] = {}
         server = self.of(name)
         with server.translated():
+            collection = server.collection(_COLLECTIONS[name])
             # One question after the other: each has its index.
             for alternative in alternatives:
-                found.update((doc["_id"], doc) for doc in server.collection(_COLLECTIONS[name]).find(alternative))
+                there: list[Doc] = patiently(functools.partial(_all, collection, alternative))
+                found.update((doc["_id"], doc) for doc in there)
         return [regular(plain(doc)) for doc in found.values()]
 
     def _are_surely_new(self, name: str, documents: list[Encoded]) -> bool:
@@ -209,10 +223,11 @@ class Writer:
         if highest is None:
             server = self.of(name)
             with server.translated():
-                latest = server.collection("event").find(
-                    {"descriptor": descriptor}, {"seq_num": 1}, sort=[("seq_num", -1)], limit=1
+                collection = server.collection("event")
+                latest = patiently(
+                    lambda: collection.find_one({"descriptor": descriptor}, {"seq_num": 1}, sort=[("seq_num", -1)])
                 )
-                highest = max((doc["seq_num"] for doc in latest), default=0)
+                highest = 0 if latest is None else latest["seq_num"]
             self._highest[descriptor] = highest
             while len(self._highest) > _STREAMS_KNOWN:
                 self._highest.popitem(last=False)
@@ -268,6 +283,10 @@ class _Places:
             if not same(known, doc):
                 raise Conflict(f"another {named(self._name, doc)} is there already; this one is not recorded")
         return bool(there)
+
+
+def _all(collection: Any, query: Mapping[str, Any]) -> list[Doc]:
+    return list(collection.find(query))
 
 
 def _any(values: list[Any]) -> Any:

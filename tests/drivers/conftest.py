@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from databroker_like.drivers._mongo_patience import patiently
 from databroker_like.drivers._mongo_server import close_clients
 from databroker_like.drivers._parsed import PARSED
 
@@ -81,6 +83,9 @@ def _mongo(kind: str) -> Iterator[Callable[[], str]]:
     if not server:
         pytest.skip("DATABROKER_LIKE_TEST_MONGO names no MongoDB server; `make mongo` starts one where it can")
     base, _, options = server.partition("?")
+    if kind == "server":
+        # A machine with much to do may take its time; that no server is there was found out when the tests began.
+        options = "&".join(filter(None, [options, "serverSelectionTimeoutMS=60000", "connectTimeoutMS=60000"]))
     made: list[str] = []
 
     def new() -> str:
@@ -94,6 +99,6 @@ def _mongo(kind: str) -> Iterator[Callable[[], str]]:
             yield new
             return
         yield new
-        client = stack.enter_context(pymongo.MongoClient(server, serverSelectionTimeoutMS=5000))
+        client = stack.enter_context(pymongo.MongoClient(f"{base.rstrip('/')}/?{options}"))
         for name in made:
-            client.drop_database(name)
+            patiently(functools.partial(client.drop_database, name))
