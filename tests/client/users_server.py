@@ -116,6 +116,13 @@ class UsersServer:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    """One at which many may wait at once to be let in."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 @contextmanager
 def users_server() -> Iterator[UsersServer]:
     """A server of its own, which ends with the block."""
@@ -144,8 +151,7 @@ def users_server() -> Iterator[UsersServer]:
 
         do_GET = do_POST = do_DELETE = answer
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), Handler) as server:
         told.uri = f"http://127.0.0.1:{server.server_address[1]}"
         auth = f"{told.uri}/api/v1/auth"
         told.providers = [
