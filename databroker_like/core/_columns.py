@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_lengths",
     "each_value",
     "joined",
+    "one_by_one",
     "page_size",
     "scalars",
     "slice_page",
@@ -125,6 +127,24 @@ def page_size(page: Page) -> int:
     if isinstance(page, LazyPage):
         return page.rows
     return len(page["uid"] if "uid" in page else page["datum_id"])
+
+
+def one_by_one(pages: Iterable[Page]) -> Iterator[Page]:
+    """Pages one after the other, of which none is held when the next is asked for: what was read of it is let go of.
+
+    Examples
+    --------
+    >>> [page["uid"] for page in one_by_one([{"uid": ["a"]}, {"uid": ["b"]}])]
+    [['a'], ['b']]
+    """
+    if not isinstance(pages, list):
+        yield from pages
+        return
+    waiting = deque(pages)
+    # Nobody else may hold the list.
+    del pages
+    while waiting:
+        yield waiting.popleft()
 
 
 def slice_page(page: Page, start: int, stop: int) -> Page:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
+from databroker_like.core._columns import one_by_one
 from databroker_like.core._datums import DatumTable, filled_flags
 from databroker_like.core._document import Descriptor, Resource
 from databroker_like.core._external import DatumColumn
@@ -127,7 +128,7 @@ class Flow:
         keys = self._external[descriptor["uid"]]
         wanted = keys if self._keys is None else [key for key in keys if key in self._keys]
         done = 0
-        for page in self.source.get_event_pages(descriptor["uid"]):
+        for page in one_by_one(self.source.get_event_pages(descriptor["uid"])):
             rows = page_size(page)
             if not rows:
                 continue

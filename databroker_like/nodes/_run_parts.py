@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from databroker_like.core._columns import COLUMNS, GROUPS, page_size, scalars
+from databroker_like.core._columns import COLUMNS, GROUPS, one_by_one, page_size, scalars
 from databroker_like.core._external import ExternalColumn
 from databroker_like.core._header import Header
 from databroker_like.core._stream_assets import count_events
@@ -91,7 +91,7 @@ class RunParts:
                 raise NotFound(f"the run has no descriptor {uid!r:.100}; it has {near}")
         names = dict.fromkeys(str(known[uid].get("name", "primary")) for uid in descriptor_uids)
         for uid in descriptor_uids:
-            for page in self._source.get_event_pages(uid, skip=skip, limit=limit):
+            for page in one_by_one(self._source.get_event_pages(uid, skip=skip, limit=limit)):
                 if page_size(page):
                     yield "event_page", _plain(page)
         for name in names if columns else ():
