@@ -6,8 +6,9 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
+
+from databroker_like.utils._once import once
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +56,7 @@ class LazyTable(ABC):
     def _read(self, part: int, columns: Sequence[str] | None) -> pa.Table:
         """A part that is there, and some of its columns, which are there, in any order."""
 
-    @cached_property
+    @once
     def info(self) -> TableInfo:
         """The columns, and how many rows each part has; the first look opens the file, later ones do not."""
         return self._describe()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from databroker_like.core._documents import check_fill, run_documents
@@ -15,6 +14,7 @@ from databroker_like.nodes._run_revisions import RunRevisions, header_at, run_me
 from databroker_like.nodes.memory import MapNode
 from databroker_like.store._layout import STREAM_SPECS, run_specs, stream_layout, stream_metadata
 from databroker_like.structures import Spec
+from databroker_like.utils._once import once
 
 __all__ = ["RunNode", "StreamNode"]
 
@@ -107,7 +107,7 @@ class RunNode(_Few):
             earlier = self._earlier = (revision, RunNode(header_at(self._header, revision), self._version))
         return earlier[1]
 
-    @cached_property
+    @once
     def _specs(self) -> tuple[Spec, ...]:
         return run_specs(self._header.start)
 
@@ -181,11 +181,11 @@ class StreamNode(_Few):
         self._name = name
         self._version = version
 
-    @cached_property
+    @once
     def _descriptors(self) -> list[Any]:
         return self._header.of_stream(self._name)
 
-    @cached_property
+    @once
     def _metadata(self) -> Mapping[str, Any]:
         return stream_metadata(self._descriptors)
 
@@ -203,7 +203,7 @@ class StreamNode(_Few):
     def version(self) -> Any:
         return self._version
 
-    @cached_property
+    @once
     def _inside(self) -> Mapping[str, Node]:
         layout = stream_layout(self._header, self._name, self._descriptors)
         events = self._header.source.get_event_count

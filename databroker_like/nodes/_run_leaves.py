@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._declared import declared_dtype, extract_shape, is_number
@@ -15,6 +14,7 @@ from databroker_like.nodes._tables import ColumnNode, TableNode
 from databroker_like.slices import Slices, sliced_shape
 from databroker_like.store._layout_nodes import ArrayLeaf, InternalTable
 from databroker_like.structures import ArrayStructure, Chunks, TableStructure, data_type_of
+from databroker_like.utils._once import once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,13 +53,13 @@ class EventTable(TableNode):
     def version(self) -> Any:
         return self._version
 
-    @cached_property
+    @once
     def _rows_a_part(self) -> int:
         looks = [field.look for field in self._table.fields]
         bytes_a_row = sum(look.dtype.itemsize * math.prod(look.shape) for look in looks)
         return max(1, _PARTITION_BYTES // max(1, bytes_a_row))
 
-    @cached_property
+    @once
     def _structure(self) -> TableStructure:
         return TableStructure.from_schema(self._table.schema, max(1, -(-self._table.rows // self._rows_a_part)))
 
@@ -109,7 +109,7 @@ class EventArray(ArrayNode):
     def version(self) -> Any:
         return self._version
 
-    @cached_property
+    @once
     def _found(self) -> ArrayStructure:
         leaf = self._leaf
         data_type = data_type_of(leaf.dtype)

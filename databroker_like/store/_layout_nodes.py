@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from databroker_like.core._columns import page_size
@@ -16,6 +15,7 @@ from databroker_like.errors import Invalid, NoSuchColumn, listed, nearest
 from databroker_like.files._lazy import ArrayInfo, LazyArray
 from databroker_like.store._layout_columns import arrow_type, as_arrow, is_json
 from databroker_like.store._looks import Look
+from databroker_like.utils._once import once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class TableColumn:
     key: str
     look: Look
 
-    @cached_property
+    @once
     def field(self) -> pa.Field:
         """The column in the schema of the table; values that stand there as JSON say so."""
         import pyarrow as pa
@@ -89,7 +89,7 @@ class InternalTable:
         """The names of the columns."""
         return [field.name for field in self.fields]
 
-    @cached_property
+    @once
     def schema(self) -> pa.Schema:
         """The names and types of the columns."""
         import pyarrow as pa
