@@ -10,9 +10,13 @@ from databroker_like.errors import DatabrokerError, NotFound, NotOffered
 from databroker_like.nodes._arrays import ArrayNode
 from databroker_like.nodes._asking import as_sorting
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Node, Query, Sorting
+from databroker_like.nodes._revised import Revised
+from databroker_like.nodes._run import RunNode
+from databroker_like.nodes._run_parts import RunParts
 from databroker_like.nodes._tables import TableNode
 from databroker_like.slices import Slices
 from databroker_like.structures import Spec
+from databroker_like.utils._once import once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +128,42 @@ class _RemoteContainer(RemoteNode, ContainerNode):
         return [(one["value"], one["count"]) for one in found]
 
 
+class _RemoteRun(_RemoteContainer):
+    """A run: its nodes as they are there, and its documents as a remote run has them."""
+
+    @once
+    def _run(self) -> RunNode:
+        return RunNode(self._client.run._header)
+
+    def documents(self, *, fill: str = "no") -> Iterator[tuple[str, Any]]:
+        """The documents of the run; made of its nodes, where the other server has no others.
+
+        Parameters
+        ----------
+        fill : {"no", "yes"}
+
+        Returns
+        -------
+        iterator of (name, document)
+        """
+        return self._run.documents(fill=fill)
+
+
+class _RemoteRunInParts(_RemoteRun):
+    """A run that the other server tells in parts, at every revision, and which is so handed on."""
+
+    @property
+    def parts(self) -> RunParts:
+        """The run in parts."""
+        return self._run.parts
+
+    def revisions(self) -> Sequence[Revised]:
+        return self._run.revisions()
+
+    def at_revision(self, revision: int) -> RunNode:
+        return self._run.at_revision(revision)
+
+
 class _RemoteArray(RemoteNode, ArrayNode):
     def read(self, slices: Slices = ()) -> np.ndarray:
         found: np.ndarray = self._client.read(slices)
@@ -163,8 +203,12 @@ _FAMILIES: Mapping[str, type[RemoteNode]] = {
 
 
 def _node_of(client: Any) -> RemoteNode:
+    # A client that shows the columns of tables among the arrays has the tables themselves below this name.
+    client = getattr(client, "base", client)
     family = str(getattr(client.structure_family, "value", client.structure_family))
     kind = _FAMILIES.get(family)
+    if kind is _RemoteContainer and hasattr(type(client), "run"):
+        kind = _RemoteRunInParts if "documents" in client.item["links"] else _RemoteRun
     if kind is None:
         raise NotOffered(f"{client.uri} is of the family {family!r}, which is not handed on here; ask its server")
     return kind(client)

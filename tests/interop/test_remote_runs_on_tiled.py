@@ -11,16 +11,20 @@ from typing import Any
 
 import h5py
 import numpy as np
+import orjson
 import pytest
 
 from databroker_like import queries as q
-from databroker_like.client import from_uri
+from databroker_like.client import Context, from_uri
 from databroker_like.client._runs._server import server_at
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyRun
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.errors import NotOffered, OutOfRange
+from databroker_like.nodes import MapNode
+from databroker_like.nodes._remote_nodes import remote_node
 from databroker_like.testing import _runs as samples
+from databroker_like.tree import build_app
 from tests.client.remote_runs import RECORDED, counting, read_quietly, recorded
 from tests.interop.tiled_server import ROOT, clean_environment, tiled_python, tiled_server
 
@@ -210,3 +214,20 @@ def test_what_a_run_was_before_its_node_was_changed_is_not_offered(there: Any) -
     with pytest.raises(NotOffered, match="metadata_revisions"):
         list(run.documents(fill="no", revision=0))
     assert run.revisions == []
+
+
+def test_runs_that_are_handed_on_are_those_that_the_server_has(written: Any, there: Any) -> None:
+    far = remote_node(f"{written[0]}/api/v1/metadata/runs?api_key=secret")
+    with Context.from_app(build_app(MapNode({"far": far}), public=True)) as context:
+        near = BlueskyRemoteCatalog("far", context=context)
+        assert set(near) == set(there)
+        for uid in ("frames", "older", there["26aac"].metadata["start"]["uid"]):
+            made = list(there[uid].documents(fill="no"))
+            sent = context.session.fetch("GET", f"{context.api_uri}/documents/far/{uid}").content.splitlines()
+            assert [orjson.loads(line) for line in sent] == [
+                {"name": name, "doc": orjson.loads(orjson.dumps(doc, option=orjson.OPT_SERIALIZE_NUMPY))}
+                for name, doc in made
+            ]
+            for stream in there[uid]:
+                assert near[uid][stream].read().identical(there[uid][stream].read())
+    far.close()

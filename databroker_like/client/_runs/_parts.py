@@ -15,7 +15,15 @@ from databroker_like.client._runs._server import Server
 from databroker_like.codecs import decode_each
 from databroker_like.core._columns import page_size
 from databroker_like.core._pages import slice_pages
-from databroker_like.errors import DatabrokerError, Invalid, InvalidFile, NoSuchDocument, NotFound, ServiceFailed
+from databroker_like.errors import (
+    DatabrokerError,
+    Invalid,
+    InvalidFile,
+    NoSuchDocument,
+    NoSuchFormat,
+    NotFound,
+    ServiceFailed,
+)
 from databroker_like.files._lazy import LazyArray
 from databroker_like.registry import import_path
 from databroker_like.structures import ArrayStructure
@@ -152,7 +160,11 @@ class RunInParts:
 
         url = self._server.url("documents", self._path)
         asked = [("part", part), *more, *([] if self._revision is None else [("revision", self._revision)])]
-        return self._server.context.session.receive("GET", url, read, params=asked, accept=_SEQUENCE)
+        try:
+            return self._server.context.session.receive("GET", url, read, params=asked, accept=_SEQUENCE)
+        except NoSuchFormat:
+            # Of a run that is on yet another server, and handed on as nodes.
+            raise NotInParts from None
 
     def around(self, *, anew: bool = False) -> _Around:
         """What is around the events; asked for again while the run goes on.

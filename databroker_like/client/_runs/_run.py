@@ -74,8 +74,10 @@ class RemoteRun:
         layout = RunInLayout(server, self._path, self._item)
         if server.tells_parts is None:
             layout.look()
-            server.tells_parts = layout.has_documents
+            if layout.has_documents:
+                server.tells_parts = True
         if not server.tells_parts:
+            # Of this run; others on this server may be told so.
             layout.look()
             return layout
         try:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from databroker_like import errors
 from databroker_like.codecs import encode
-from databroker_like.errors import DatabrokerError, InvalidRequest, listed, nearest
+from databroker_like.errors import DatabrokerError, InvalidRequest, NoSuchFormat, listed, nearest
 from databroker_like.nodes._run_parts import RunParts
 from databroker_like.service import problem_of
 from databroker_like.tree._asked import Asked, Reply
@@ -61,10 +61,12 @@ def run_part(asked: Asked, run: Any) -> Reply:
     Raises
     ------
     InvalidRequest
-        When there is no such part, or the node is no run.
+        When there is no such part.
+    NoSuchFormat
+        When the node is no run, or one of another server that does not tell it so.
     """
     if not isinstance(run, InParts):
-        raise InvalidRequest("only a run is told in parts, and this node is none")
+        raise NoSuchFormat("only a run is told in parts, by the service where it is kept, and this is no such node")
     params, parts = asked.params, run.parts
     part = params.one("part") or ""
     if part == "around":
