@@ -336,6 +336,8 @@ class Single:
         self._names = None if compiled.positional else list(compiled.params)
         self._cursor = connection.connection.cursor()
         self._error = connection.dialect.loaded_dbapi.Error
+        # Of a catalog that is forgotten in the middle of a run; it is too late then to give it back.
+        self._forgotten = weakref.finalize(self, _close_for_good, connection, os.getpid())
 
     def __call__(self, *values: Any) -> None:
         """Write one row.
@@ -367,6 +369,7 @@ class Single:
 
     def close(self) -> None:
         """Give the connection back."""
+        self._forgotten.detach()
         if not self._connection.invalidated:
             self._cursor.close()
         self._connection.close()
@@ -415,6 +418,14 @@ def _run(connection: Any, *statements: str) -> None:
 def _dispose(engine: Engine, process: int) -> None:
     """Close connections, unless they are those of the process that this one was forked from."""
     engine.dispose(close=process == os.getpid())
+
+
+def _close_for_good(connection: Connection, process: int) -> None:
+    """Close a connection that is out of its pool, unless it is the one of the process that this one was forked from."""
+    if process == os.getpid() and not connection.closed:
+        if not connection.invalidated:
+            connection.detach()
+        connection.close()
 
 
 def _begin(connection: Any) -> None:

@@ -367,6 +367,21 @@ def test_a_database_that_is_forgotten_is_closed(store):
     assert not os.path.exists(store.database.path + "-wal")
 
 
+def test_a_catalog_that_is_forgotten_in_the_middle_of_a_run_is_closed(tmp_path):
+    """From Python 3.13 on, SQLite's connections complain when they are not."""
+    catalog = BlueskyEmbeddedCatalog(str(tmp_path))
+    for name, doc in make_run("a")[:-1]:
+        catalog.insert(name, doc)
+    catalog.itself = catalog  # so that all of it goes at once, in any order
+    assert os.path.exists(tmp_path / "store.db-wal")
+    del catalog
+    gc.collect()
+    assert not os.path.exists(tmp_path / "store.db-wal")
+    again = BlueskyEmbeddedCatalog(str(tmp_path))
+    assert list(again) == ["a"]
+    again.close()
+
+
 def test_any_number_of_iterators_may_be_open(store):
     record(store, make_run("a"), make_run("b"))
     catalog = BlueskyEmbeddedCatalog(store.path)
