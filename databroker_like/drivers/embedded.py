@@ -159,6 +159,8 @@ class BlueskyEmbeddedCatalog(Broker):
     ) -> list[str]:
         """Delete all runs that a search found: ``catalog.search(...).delete_all(...)``.
 
+        A run that somebody else deletes meanwhile is as good as deleted.
+
         Parameters
         ----------
         older_than : datetime.timedelta, optional
@@ -200,7 +202,7 @@ class BlueskyEmbeddedCatalog(Broker):
             )
         uids = [uid for uid, _, stop in self.collection.heads(query) if unfinished or stop is not None]
         if not dry_run:
-            self.store.delete(uids, unfinished=unfinished)
+            self.store.delete(uids, unfinished=unfinished, missing_ok=True)
         return uids
 
     def close(self) -> None:

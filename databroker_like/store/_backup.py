@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from databroker_like.files._folders import sync_folder
 from databroker_like.store import _schema as tables
 from databroker_like.store._check import check, referenced_files
 from databroker_like.store._data_files import DataFiles
+from databroker_like.store._parts import part_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -82,19 +82,19 @@ def backup(store: Store, folder: Store) -> BackedUp:
 
 @contextlib.contextmanager
 def _appearing(path: str) -> Iterator[str]:
-    """A folder that has its name when all is in it, and is gone when something fails."""
-    part = f"{path}.{secrets.token_hex(4)}.part"
+    """A folder that has its name when all is in it, and is gone when something fails.
+
+    What others left beside it that were killed is cleared away.
+    """
     try:
-        os.makedirs(part)
-        yield part
-        os.rename(part, path)
-        sync_folder(os.path.dirname(path) or ".")
+        with part_of(path) as part:
+            yield part
+            os.rename(part, path)
+            sync_folder(os.path.dirname(path) or ".")
     except OSError as error:
         if isinstance(error, DatabrokerError):
             raise
         raise NotWritable(f"{path} cannot be made: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def restore(store: Store, saved: Store) -> None:
@@ -176,8 +176,7 @@ def _refuse_what_is_there(folder: Store) -> None:
 
 def _fill(store: Store, target: Store) -> tuple[int, int]:
     for attempt in range(1, _TRIES + 1):
-        shutil.rmtree(target.path)
-        os.makedirs(target.path)
+        _empty(target.path)
         if store.database.is_sqlite:
             _copy_sqlite(store, target)
         else:
@@ -203,6 +202,16 @@ def _fill(store: Store, target: Store) -> tuple[int, int]:
         else:
             return runs, len(names)
     raise AssertionError("unreachable")
+
+
+def _empty(folder: str) -> None:
+    """Take out what is in a folder; the folder itself is held."""
+    with os.scandir(folder) as found:
+        for entry in list(found):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
 
 
 def _select(*columns: Any) -> Any:

@@ -22,7 +22,7 @@ __all__ = ["delete"]
 _AT_ONCE = 500
 
 
-def delete(store: Store, uids: Iterable[str], *, unfinished: bool = False) -> None:
+def delete(store: Store, uids: Iterable[str], *, unfinished: bool = False, missing_ok: bool = False) -> None:
     """Delete runs: what was recorded of them, what they are found by, and the data files of the store they are in.
 
     The files of detectors, which documents only refer to, are not touched. Killed meanwhile, each run is there or is
@@ -35,11 +35,13 @@ def delete(store: Store, uids: Iterable[str], *, unfinished: bool = False) -> No
         Full uids; a part of one deletes nothing.
     unfinished : bool
         Whether runs without a stop document, which may be going on, are deleted as well; False by default.
+    missing_ok : bool
+        Whether uids of no run are passed over, for somebody else may have deleted these; False by default.
 
     Raises
     ------
     NoSuchRun
-        When a uid is of no run; none is deleted then.
+        When a uid is of no run, unless ``missing_ok``; none is deleted then.
     Invalid
         When a run has no stop document and ``unfinished`` is False; none is deleted then.
     NotWritable
@@ -48,17 +50,17 @@ def delete(store: Store, uids: Iterable[str], *, unfinished: bool = False) -> No
     wanted = [uids] if isinstance(uids, str) else list(dict.fromkeys(uids))
     found = _finished(store, wanted)
     missing = [uid for uid in wanted if uid not in found]
-    if missing:
+    if missing and not missing_ok:
         raise NoSuchRun(
             f"{_named(store)} has no run {listed(missing)}, and nothing is deleted{_hint(store, missing[0])}"
         )
-    open_runs = [uid for uid in wanted if not found[uid]]
+    open_runs = [uid for uid in wanted if found.get(uid) is False]
     if open_runs and not unfinished:
         raise Invalid(
             f"run {listed(open_runs)} has no stop document and may still be recorded; nothing is deleted. When it was "
             "cut off: unfinished=True"
         )
-    for uid in wanted:
+    for uid in filter(found.__contains__, wanted):
         _delete(store, uid, unfinished)
 
 

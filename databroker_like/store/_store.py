@@ -352,7 +352,7 @@ class Store:
         """
         return reindex(self)
 
-    def delete(self, uids: str | Iterable[str], *, unfinished: bool = False) -> None:
+    def delete(self, uids: str | Iterable[str], *, unfinished: bool = False, missing_ok: bool = False) -> None:
         """Delete runs, with the data files of the store that they are in; the files of detectors stay.
 
         Parameters
@@ -361,17 +361,19 @@ class Store:
             Full uids.
         unfinished : bool
             Whether runs without a stop document, which may be going on, are deleted as well; False by default.
+        missing_ok : bool
+            Whether uids of no run are passed over, for somebody else may have deleted these; False by default.
 
         Raises
         ------
         NoSuchRun
-            When a uid is of no run; none is deleted then.
+            When a uid is of no run, unless ``missing_ok``; none is deleted then.
         Invalid
             When a run has no stop document and ``unfinished`` is False; none is deleted then.
         NotWritable
             When the store cannot be written to.
         """
-        delete(self, uids, unfinished=unfinished)
+        delete(self, uids, unfinished=unfinished, missing_ok=missing_ok)
 
     # -- writing
 

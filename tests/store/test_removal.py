@@ -11,6 +11,7 @@ from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import Invalid, InvalidDocument, MissingFile, NoSuchDocument, NoSuchRun, NotWritable
 from databroker_like.queries import TimeRange
 from databroker_like.store import _schema as tables
+from databroker_like.store._collection import StoreCollection
 from databroker_like.store._recording import StoreSink
 from databroker_like.store._store import Store
 from databroker_like.store._stored_run import StoredRun
@@ -145,6 +146,31 @@ def test_retention_is_by_age_and_query(catalog):
     assert catalog.search({"plan": "x"}).delete_all(older_than=month) == ["a"]
     assert catalog.search(TimeRange(until="2021")).delete_all(dry_run=False) == ["b"]
     assert list(catalog) == ["a", "c", "new"]
+
+
+def test_what_somebody_else_deletes_meanwhile_is_as_good_as_deleted(catalog, monkeypatch):
+    heads = StoreCollection.heads
+
+    def beaten(self, query, **options):
+        found = list(heads(self, query, **options))
+        if len(found) == 2:
+            other = Store(catalog.store.path)
+            other.delete("a")
+            other.close()
+        return iter(found)
+
+    monkeypatch.setattr(StoreCollection, "heads", beaten)
+    assert catalog.search(TimeRange(until="2100")).delete_all(dry_run=False, unfinished=False) == ["b", "a"]
+    assert list(catalog) == ["c"]
+
+
+def test_uids_of_no_run_are_passed_over_where_that_is_wanted(catalog):
+    catalog.store.delete(["a", "nothing"], missing_ok=True)
+    catalog.store.delete(["nothing"], missing_ok=True)
+    assert list(catalog) == ["b", "c"]
+    with pytest.raises(Invalid, match="no stop document"):
+        catalog.store.delete(["b", "c", "nothing"], missing_ok=True)
+    assert list(catalog) == ["b", "c"]
 
 
 def test_all_runs_are_never_deleted_without_a_search(catalog):
