@@ -11,6 +11,7 @@ from databroker_like.errors import InvalidFile, listed, nearest
 from databroker_like.files._array import ArrayInfo, LazyArray
 from databroker_like.files._select import Box, slices
 from databroker_like.files._translate import reading
+from databroker_like.files._zarr_chunks import ChunkFiles
 from databroker_like.registry import require
 
 if TYPE_CHECKING:
@@ -93,10 +94,21 @@ class ZarrArray(LazyArray):
             raise InvalidFile(
                 f"{self._where()} has shape {tuple(handle.shape)} now and had {shape}; it was replaced: open it again"
             )
+        chunks = self._chunk_files(handle)
+        if chunks is not None and chunks.read(out, box, self._may_read):
+            return
         from zarr.buffer.cpu import NDBuffer
 
         # Chunks are decoded to where they are wanted; handle[...] would make an array of its own first.
         handle.get_basic_selection(slices(box), out=NDBuffer.from_numpy_array(out))
+
+    def _chunk_files(self, handle: Any) -> ChunkFiles | None:
+        """The files of an opened array, when they can be read without zarr."""
+        return ChunkFiles.of(handle)
+
+    def _may_read(self, path: str) -> bool:
+        """Whether a file of the array may be read; zarr is asked for it when it may not, and refuses it as it does."""
+        return True
 
 
 def open_store(zarr: Any, path: str) -> Any:

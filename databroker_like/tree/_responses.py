@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
+from time import monotonic
 
 import anyio
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -25,8 +26,9 @@ _logger = logging.getLogger("databroker_like.service")
 
 Piece = bytes | memoryview
 
-#: How much is handed to the network at once.
-_PIECE = 1 << 20
+#: How much is handed to the network at once; and to who takes that in no time.
+_PIECE, _LARGE_PIECE = 1 << 20, 4 << 20
+_NO_TIME = 0.25
 #: What is compressed in no time, and needs no other thread for it.
 _SMALL = 1 << 15
 #: Who is on this machine gets his answers earlier as they are.
@@ -210,8 +212,12 @@ async def _smaller(
 
 async def _pieces(content: memoryview) -> AsyncIterator[memoryview]:
     """Data in pieces, so that one slow caller holds no second copy of it in a buffer of the network."""
-    for at in range(0, len(content), _PIECE):
-        yield content[at : at + _PIECE]
+    at, size = 0, _PIECE
+    while at < len(content):
+        begin = monotonic()
+        yield content[at : at + size]
+        at += size
+        size = min(2 * size, _LARGE_PIECE) if monotonic() - begin < _NO_TIME else _PIECE
 
 
 async def _told(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:

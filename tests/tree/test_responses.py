@@ -8,6 +8,7 @@ import pytest
 
 from databroker_like.nodes import ArrayData, MapNode, TableData
 from databroker_like.service import Budget, Settings
+from databroker_like.tree import _responses
 from databroker_like.tree._responses import Delivery
 from databroker_like.tree._tags import is_known
 from tests.tree.conftest import caller
@@ -205,3 +206,17 @@ def test_a_large_answer_that_is_cut_off_gives_back_what_it_held(caplog):
     budget.hold().reserve(10)
     (record,) = [one for one in caplog.records if one.name == "databroker_like.service"]
     assert (record.getMessage(), record.exc_info) == ("an answer was cut off, for the server stops", None)
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(0.01, [1, 2, 4, 4, 4]), (3.0, [1] * 15)])
+def test_who_takes_answers_fast_gets_them_in_larger_pieces(monkeypatch, seconds, sizes):
+    clock = iter(range(1000))
+    monkeypatch.setattr(_responses, "monotonic", lambda: next(clock) * seconds)
+    content = memoryview(bytes(range(250)) * ((15 << 20) // 250))
+
+    async def taken():
+        return [piece async for piece in _responses._pieces(content)]
+
+    pieces = asyncio.run(taken())
+    assert [-(-len(piece) >> 20) for piece in pieces] == sizes
+    assert b"".join(pieces) == content

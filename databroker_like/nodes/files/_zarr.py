@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from databroker_like.errors import DatabrokerError, InvalidFile, listed
+from databroker_like.files._zarr_chunks import ChunkFiles
 from databroker_like.files.zarr import ZarrArray, open_store
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes._node import Node
@@ -174,6 +175,7 @@ class ServedZarr(ZarrArray):
         self._place = place
         #: The array as it was opened last, and of what state its description was.
         self._opened: tuple[Any, Any] | None = None
+        self._known_chunks: tuple[Any, ChunkFiles | None] | None = None
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
@@ -187,6 +189,15 @@ class ServedZarr(ZarrArray):
         if stamp is None or opened is None or opened[0] != stamp:
             opened = self._opened = (stamp, self._array(zarr, _store(self._place)))
         yield opened[1]
+
+    def _chunk_files(self, handle: Any) -> ChunkFiles | None:
+        known = self._known_chunks
+        if known is None or known[0] is not handle:
+            known = self._known_chunks = (handle, super()._chunk_files(handle))
+        return known[1]
+
+    def _may_read(self, path: str) -> bool:
+        return self._place.served.is_inside(path)
 
 
 def _store(place: Place) -> Any:

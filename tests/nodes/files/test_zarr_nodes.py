@@ -187,6 +187,40 @@ def test_links_in_a_store_are_not_followed_out_of_the_folder(tmp_path: Path, ver
     assert node.get("x").read((5, 7)) == 47
 
 
+@pytest.mark.parametrize("compressors", ["auto", None])
+def test_a_folder_of_chunks_that_leads_out_is_not_followed_either(tmp_path: Path, compressors: Any) -> None:
+    served, outside = tmp_path / "served", tmp_path / "outside"
+    array_at(served / "a.zarr", compressors=compressors)
+    shutil.move(served / "a.zarr" / "c" / "1", outside)
+    (served / "a.zarr" / "c" / "1").symlink_to(outside)
+    node = FolderNode(served).get("a")
+    assert node.read(slice(0, 2)).tolist() == GRID[:2].tolist()
+    for part in (slice(2, 4), slice(1, 3), (3, 7)):
+        with pytest.raises(InvalidFile, match="leads out"):
+            node.read(part)
+    # Within what is served it is one like any other.
+    shutil.move(outside, served / "moved")
+    (served / "a.zarr" / "c" / "1").unlink()
+    (served / "a.zarr" / "c" / "1").symlink_to(served / "moved")
+    assert node.read().tolist() == GRID.tolist()
+
+
+def test_chunks_in_a_folder_are_read_without_the_loop_of_zarr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = array_at(tmp_path / "a.zarr")
+    settle(tmp_path)
+    node = FolderNode(tmp_path).get("a")
+
+    def refused(*args: Any, **options: Any) -> Any:
+        raise AssertionError("zarr was asked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zarr.Array, "get_basic_selection", refused)
+        assert node.read().tolist() == GRID.tolist()
+        assert node.read_block((0, 0), (slice(1, 5), 3)).tolist() == GRID[1:5, 3].tolist()
+    made[2, 3] = -1
+    assert node.read((2, 3)) == -1
+
+
 def test_a_store_in_which_there_is_nothing_says_so(tmp_path: Path) -> None:
     (tmp_path / "new.zarr").mkdir()
     node = FolderNode(tmp_path).get("new")
