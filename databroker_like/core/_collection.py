@@ -216,12 +216,13 @@ class RunCollection(ABC):
         """
         return None
 
-    def stream_counts(self, uids: Sequence[str]) -> Mapping[str, int]:
+    def stream_counts(self, versions: Mapping[str, Any]) -> Mapping[str, int]:
         """How many streams some runs have, for those of which it is known without reading each.
 
         Parameters
         ----------
-        uids : sequence of str
+        versions : mapping of str to object
+            The uids of runs that were found, each with its `version`.
 
         Returns
         -------

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from databroker_like.core._collection import RunCollection
 from databroker_like.core._corrections import Corrections
 from databroker_like.core._document import Descriptor, Resource, Start, Stop
 from databroker_like.core._source import RunSource
 from databroker_like.core._tell import tell
 from databroker_like.core._transforms import apply_transform
+from databroker_like.utils._once import once
 
-__all__ = ["Header", "stream_name"]
+__all__ = ["FoundHeader", "Header", "stream_name"]
 
 Doc = Mapping[str, Any]
 
@@ -180,3 +182,44 @@ class Header:
     def of_stream(self, name: str) -> list[Descriptor]:
         """The descriptors of one stream."""
         return [doc for doc in self.descriptors if stream_name(doc) == name]
+
+
+class FoundHeader(Header):
+    """That of a run of which a search found the start document: its source is made when more is asked for.
+
+    Parameters
+    ----------
+    collection : RunCollection
+    uid : str
+    get_filler : callable
+        As `RunCollection.source` takes it.
+    transforms : mapping
+        As of `Header`.
+    start, stop
+        As of `Header.remember`.
+    """
+
+    def __init__(
+        self,
+        collection: RunCollection,
+        uid: str,
+        get_filler: Any,
+        transforms: Mapping[str, Callable[..., Any]],
+        start: Doc,
+        stop: Doc | None,
+    ) -> None:
+        self._found_in = collection, uid, get_filler
+        self.transforms = transforms
+        self.forget()
+        self.remember(start, stop)
+
+    @once
+    def source(self) -> RunSource:
+        """Where the rest of the run is read."""
+        collection, uid, get_filler = self._found_in
+        return collection.source(uid, get_filler)
+
+    @once
+    def corrections(self) -> Corrections:
+        """Where the revisions of the run are kept."""
+        return Corrections(*self._found_in)

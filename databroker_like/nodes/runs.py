@@ -7,10 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from databroker_like.core._corrections import Corrections
 from databroker_like.core._document import same
 from databroker_like.core._filler import filler_getter
-from databroker_like.core._header import Header
+from databroker_like.core._header import FoundHeader
 from databroker_like.core._lookup import both
 from databroker_like.core._transforms import parse_transforms
 from databroker_like.nodes._asking import as_sorting
@@ -95,23 +94,30 @@ class RunsNode(ContainerNode):
         return self._run(key, start, version)
 
     def items(self, offset: int = 0, limit: int | None = None) -> Iterator[tuple[str, RunNode]]:
+        for uid, start, stop, version in self._heads(offset, limit):
+            yield uid, self._run(uid, start, version, stop)
+
+    def page(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[str, RunNode]]]:
+        count = self.count()
+        if not limit or offset >= count:
+            return count, []
+        heads = list(self._heads(offset, limit))
+        if self._catalog._transforms["descriptor"] is _AS_IT_IS:
+            # All at once: each by itself would read its descriptors, to tell how many streams it has.
+            counts = self._catalog.collection.stream_counts({uid: version for uid, _, _, version in heads})
+        else:
+            counts = {}
+        get_filler = self._get_filler()
+        return count, [(head[0], self._counted(counts.get(head[0]), get_filler, *head)) for head in heads]
+
+    def _heads(self, offset: int, limit: int | None) -> Iterator[tuple[str, Doc, Doc | None, Any]]:
+        """The uid, start, stop and version of runs."""
         collection = self._catalog.collection
         by, asked = self._order()
         asked.update(skip=offset, limit=limit)
         heads = collection.heads_sorted(by, self._query, **asked) if by else collection.heads(self._query, **asked)
         for uid, start, stop in heads:
-            yield uid, self._run(uid, start, collection.version(uid), stop)
-
-    def page(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[str, RunNode]]]:
-        count = self.count()
-        found = list(self.items(offset, limit)) if limit and offset < count else []
-        if found and self._catalog._transforms["descriptor"] is _AS_IT_IS:
-            # All at once: each by itself would read its descriptors, to tell how many streams it has.
-            counts = self._catalog.collection.stream_counts([uid for uid, _ in found])
-            for uid, run in found:
-                if uid in counts:
-                    run.expect(counts[uid])
-        return count, found
+            yield uid, start, stop, collection.version(uid)
 
     def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
         collection = self._catalog.collection
@@ -164,18 +170,31 @@ class RunsNode(ContainerNode):
         kept = self._kept.get(uid, start, version)
         if kept is not None:
             return kept
-        catalog = self._catalog
-        get_filler = filler_getter(catalog._filler_class, catalog._handlers, catalog._root_map)
-        collection = catalog.collection
-        source, corrections = collection.source(uid, get_filler), Corrections(collection, uid, get_filler)
-        header = Header(source, catalog._transforms, corrections)
-        header.remember(start, stop)
+        node = self._made(self._get_filler(), uid, start, stop, version)
+        self._kept.keep(uid, start, version, node)
+        return node
+
+    def _counted(
+        self, streams: int | None, get_filler: Any, uid: str, start: Doc, stop: Doc | None, version: Any
+    ) -> RunNode:
+        """A run on a page, of which it may be known how many streams it has."""
+        if streams is None or stop is None:
+            return self._run(uid, start, version, stop)
+        # Nothing of it is read to tell what it is, and so there is nothing to keep.
+        node = self._made(get_filler, uid, start, stop, version)
+        node.expect(streams)
+        return node
+
+    def _made(self, get_filler: Any, uid: str, start: Doc, stop: Doc | None, version: Any) -> RunNode:
+        header = FoundHeader(self._catalog.collection, uid, get_filler, self._catalog._transforms, start, stop)
         # What was found is taken in before other threads see the run.
         assert header.start
         assert stop is None or header.stop
-        node = RunNode(header, version)
-        self._kept.keep(uid, start, version, node)
-        return node
+        return RunNode(header, version)
+
+    def _get_filler(self) -> Any:
+        catalog = self._catalog
+        return filler_getter(catalog._filler_class, catalog._handlers, catalog._root_map)
 
 
 def _searched_key(key: str) -> str:

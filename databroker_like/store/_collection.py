@@ -35,12 +35,9 @@ _Row = TypeVar("_Row")
 #: How many are read before the first is handed out.
 _UIDS_AHEAD = 10_000
 _HEADS_AHEAD = 1_000
-_UIDS_AT_ONCE = 500
-#: How many streams runs have. What was amended may have streams of other names, and one without a name may be that of
-#: another, too: of these nothing is said.
+_RUNS_AT_ONCE = 500
 _STREAMS = """
-SELECT run.uid, count(DISTINCT descriptor.stream) FROM run LEFT JOIN descriptor ON descriptor.run_id = run.id
-WHERE run.revision = 0 AND run.uid IN ({}) GROUP BY run.uid HAVING coalesce(min(descriptor.stream), 'none') <> ''
+SELECT run_id, count(DISTINCT stream), min(stream) FROM descriptor WHERE run_id IN ({}) GROUP BY run_id
 """
 
 
@@ -154,15 +151,25 @@ class StoreCollection(RunCollection):
         run = tables.run
         return tuple(self._known(uid, run.c.id, run.c.revision))
 
-    def stream_counts(self, uids: Sequence[str]) -> Mapping[str, int]:
-        if not uids or not self.store.check_version():
+    def stream_counts(self, versions: Mapping[str, Any]) -> Mapping[str, int]:
+        # What was amended may have streams of other names.
+        uids = {run_id: uid for uid, (run_id, revision) in versions.items() if not revision}
+        if not uids:
             return {}
-        found: dict[str, int] = {}
+        found = dict.fromkeys(uids, 0)
+        left = list(uids)
         with self.store.database.read() as connection:
-            for at in range(0, len(uids), _UIDS_AT_ONCE):
-                some = tuple(uids[at : at + _UIDS_AT_ONCE])
-                found.update(connection.exec_driver_sql(_STREAMS.format(marks(connection, len(some))), some).all())
-        return found
+            for at in range(0, len(left), _RUNS_AT_ONCE):
+                some = tuple(left[at : at + _RUNS_AT_ONCE])
+                for run_id, count, least in connection.exec_driver_sql(
+                    _STREAMS.format(marks(connection, len(some))), some
+                ):
+                    if least:
+                        found[run_id] = count
+                    else:
+                        # One without a name may be that of another, too.
+                        del found[run_id]
+        return {uids[run_id]: count for run_id, count in found.items()}
 
     def source(self, uid: str, get_filler: Any) -> RunSource:
         return StoredRun(self.store, uid).source(get_filler)

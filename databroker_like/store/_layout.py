@@ -37,6 +37,9 @@ Doc = Mapping[str, Any]
 
 #: What every stream promises to be.
 STREAM_SPECS: tuple[Spec, ...] = (Spec("BlueskyEventStream", "3.0"), Spec("composite"))
+#: What every run promises to be, and most promise nothing else.
+_RUN = Spec("BlueskyRun", "3.0")
+_ONLY_RUN = (_RUN,)
 #: A table has no more columns; the rest go into another one.
 MOST_COLUMNS = 1024
 #: Rows of an array are read together up to so many bytes, where nothing says how they lie.
@@ -131,7 +134,7 @@ def run_specs(start: Doc) -> tuple[Spec, ...]:
     tuple of Spec
         Those that the start document claims, and that of every run.
     """
-    return (*_own_specs(start), Spec("BlueskyRun", "3.0"))
+    return (*_own_specs(start), _RUN) if "tiled_specs" in start else _ONLY_RUN
 
 
 def _own_specs(start: Doc) -> Iterator[Spec]:

@@ -187,7 +187,7 @@ def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = T
         links["search"] = f"{base}/search/{where}"
         links["search_deep"] = f"{base}/search-deep/{where}"
         links["full"] = f"{base}/container/full/{where}"
-        if hasattr(node, "parts"):  # a run, of which more is told than the protocol has
+        if hasattr(type(node), "parts"):  # a run, of which more is told than the protocol has
             links["documents"] = f"{base}/documents/{where}"
     elif family is StructureFamily.table:
         links["full"] = f"{base}/table/full/{where}"

@@ -28,7 +28,7 @@ def path_of(names: Iterable[str]) -> str:
     >>> path_of(["a/b", "..", "c d"])
     'a%2Fb/%2E%2E/c%20d'
     """
-    return "/".join(name if _is_plain(name) else _quoted(name) for name in names)
+    return "/".join([name if _is_plain(name) else _quoted(name) for name in names])
 
 
 def _quoted(name: str) -> str:

@@ -242,8 +242,8 @@ def test_it_is_the_server_that_the_header_names(postgresql_server):
 def test_the_streams_of_many_runs_are_counted_at_once(on_server):
     record(on_server, make_run("a", 3), make_run("b", 3))
     collection = BlueskyEmbeddedCatalog(database=on_server.database.url, data=on_server.files.root).collection
-    assert collection.stream_counts([]) == {}
-    found = collection.stream_counts(["a", "b", "nope"])
+    assert collection.stream_counts({}) == {}
+    found = collection.stream_counts({uid: collection.version(uid) for uid in "ab"})
     assert found == {uid: len(list(collection.source(uid, None).get_event_descriptors())) for uid in "ab"}
     collection.amend("b", {"start": {"sample": "gold"}}, reason="it was")
-    assert collection.stream_counts(["a", "b"]) == {"a": found["a"]}
+    assert collection.stream_counts({uid: collection.version(uid) for uid in "ab"}) == {"a": found["a"]}
