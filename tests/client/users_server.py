@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,11 +96,30 @@ class UsersServer:
         if route == "DELETE /auth/apikey":
             gone = self.keys.pop(asked.query["first_eight"][0], None)
             return (204, None) if gone else (404, {"detail": "no such key"})
+        if asked.path.startswith("/api/v1/auth/principal"):
+            return self.principals(route, asked)
         if route.startswith("DELETE /auth/session/revoke/"):
             return 204, None
         if route == "GET /metadata/":
             return 200, {"data": self.root()}
         return 404, {"detail": "Not Found"}
+
+    def principals(self, route: str, asked: Asked) -> tuple[int, Any]:
+        ann = {"uuid": "12-ab", "type": "user", "identities": [{"id": "ann"}]}
+        if route == "GET /auth/principal":
+            first = int(asked.query["page[offset]"][0])
+            return 200, [ann][first : first + int(asked.query["page[limit]"][0])]
+        if route == "POST /auth/principal":
+            return 200, {"uuid": "34-cd", "type": "service", "roles": [{"name": asked.query["role"][0]}]}
+        if not route.partition(" ")[2].startswith("/auth/principal/12-ab"):
+            return 404, {"detail": "No such Principal 56-ef"}
+        if route == "GET /auth/principal/12-ab":
+            return 200, ann
+        if route == "POST /auth/principal/12-ab/apikey":
+            self.keys["their8le"] = "their8letters"
+            return 200, {"first_eight": "their8le", "secret": "their8letters", **json.loads(asked.body)}
+        gone = self.keys.pop(asked.query["first_eight"][0], None)
+        return (204, None) if gone else (404, {"detail": "no such key"})
 
     def root(self) -> dict[str, Any]:
         return {
@@ -121,6 +141,11 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever goes away without a goodbye is no error; what else fails is said."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
