@@ -57,7 +57,7 @@ class Socket:
 
     def __init__(self, context: Context, path_parts: Sequence[str], start: int | None, max_size: int) -> None:
         if context.app is not None:
-            raise NotOffered("an application in this process streams nothing: serve it, and open it with from_uri")
+            raise NotOffered("an application in this process cannot be listened to; a server of Tiled can, by from_uri")
         self._client = registry.require("websockets.sync.client", "listen to a server")
         self._errors = registry.require("websockets.exceptions", "listen to a server")
         self._context, self._path_parts = context, list(path_parts)

@@ -15,8 +15,9 @@ from databroker_like.client._addresses import node_of, without_key
 from databroker_like.client._login._accounts import Accounts
 from databroker_like.client._login._tokens import TokenFolder, Tokens
 from databroker_like.errors import NotAuthenticated, NotFound, ServiceFailed
-from databroker_like.http import InProcess, Reply, Session
+from databroker_like.http import InProcess, Reply, Session, client_of
 from databroker_like.utils._node_path import path_of
+from databroker_like.utils._once import once
 
 if TYPE_CHECKING:
     import httpx
@@ -218,6 +219,15 @@ class Context(Accounts):
     def cache(self) -> Cache | None:
         """Where replies are kept; None when they are not."""
         return self._cache
+
+    @once
+    def http_client(self) -> httpx.Client:
+        """A client of httpx for requests of one's own to this server: ``context.http_client.get(url)``.
+
+        It sends what this context sends: its headers, and the API key or token, to this server alone. Unlike the
+        methods here it repeats nothing, and a refusal is a response with the status.
+        """
+        return client_of(self.session)
 
     @property
     def server_info(self) -> About:

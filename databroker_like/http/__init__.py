@@ -5,6 +5,7 @@ from __future__ import annotations
 from databroker_like.http._caching import STORED_AT, ResponseCache
 from databroker_like.http._exchange import Params, Reply, watched
 from databroker_like.http._in_process import InProcess
+from databroker_like.http._own_client import client_of
 from databroker_like.http._session import Session
 from databroker_like.http._status import error_for
 from databroker_like.http._urls import without_secrets
@@ -16,6 +17,7 @@ __all__ = [
     "Reply",
     "ResponseCache",
     "Session",
+    "client_of",
     "error_for",
     "watched",
     "without_secrets",

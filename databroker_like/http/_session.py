@@ -106,6 +106,11 @@ class Session:
         self._client.close()
 
     @property
+    def timeout(self) -> httpx.Timeout:
+        """How long it waits to connect, to send and to be answered."""
+        return self._client.timeout
+
+    @property
     def is_closed(self) -> bool:
         """Whether it has been closed."""
         return self._client.is_closed
@@ -259,6 +264,35 @@ class Session:
         """Whether a URL is on this server, to which alone credentials go."""
         return origin(url) == origin(self._own)
 
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """A reply to a request as it is, which is to be closed: nothing is added to it, followed or repeated.
+
+        Parameters
+        ----------
+        request : httpx.Request
+
+        Returns
+        -------
+        httpx.Response
+        """
+        return self._send(request, None)
+
+    def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
+        """Whether the server refused the credentials of a request, and `authorization` is now another.
+
+        Parameters
+        ----------
+        request : httpx.Request
+        response : httpx.Response
+
+        Returns
+        -------
+        bool
+        """
+        if not _is_unknown(response) or self.renew is None:
+            return False
+        return self.renew(request.headers.get("authorization"))
+
     def _once(self, asked: Asked, url: httpx.URL, into: Callable[[httpx.Response], T], patient: bool) -> T:
         """One attempt, along redirects; when it fails and is not to be repeated, what is held."""
         renewed = False
@@ -278,7 +312,7 @@ class Session:
                     if response.has_redirect_location:
                         url = self._redirected(asked, url, response)
                         continue
-                    if _is_unknown(response) and own and not renewed and self._renewed(asked, request):
+                    if own and not asked.secret and not renewed and self.renewed(request, response):
                         renewed = True
                         continue
                     if response.status_code >= 400:
@@ -320,12 +354,6 @@ class Session:
         if not is_passing(response.status_code):
             self._away_until, self._away_told = 0.0, False
         return response
-
-    def _renewed(self, asked: Asked, request: httpx.Request) -> bool:
-        """Whether the credentials that were refused are now others."""
-        if asked.secret or self.renew is None:
-            return False
-        return self.renew(request.headers.get("authorization"))
 
     def _while_away(self, held: httpx.Response, error: Exception) -> httpx.Response:
         """What is held of a server that cannot be reached; it is said once that it is so."""
@@ -376,5 +404,15 @@ class Session:
 
 def _is_unknown(response: httpx.Response) -> bool:
     """Whether the server does not know who asks; not whether who asks may do too little, which Tiled says so, too."""
-    may_too_little = "scope=" in response.headers.get("www-authenticate", "")
-    return response.status_code == 401 and not (may_too_little and "authorization" in response.request.headers)
+    if response.status_code != 401:
+        return False
+    names_scopes = "scope=" in response.headers.get("www-authenticate", "")
+    return not (names_scopes and "authorization" in response.request.headers) or _is_too_old(response)
+
+
+def _is_too_old(response: httpx.Response) -> bool:
+    """Whether a refusal that names what one would have to be allowed is one of a token that is too old."""
+    length = response.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > _REFUSAL_BYTES:
+        return False
+    return b"expired" in response.read()

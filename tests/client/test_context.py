@@ -94,6 +94,14 @@ def test_what_a_server_says_of_itself_is_asked_once() -> None:
     assert len(server.asked) == 1
 
 
+def test_requests_of_ones_own_are_made_to_an_application_too() -> None:
+    with Context.from_app(SmallServer({}, key="secret", form="json"), api_key="secret") as context:
+        assert context.http_client is context.http_client
+        for url in ("/api/v1/metadata/", f"{context.api_uri}/metadata/"):
+            assert context.http_client.get(url).json()["data"]["id"] == ""
+        assert context.http_client.get("/api/v1/metadata/nothing").status_code == 404
+
+
 def test_a_server_that_is_not_there_is_told() -> None:
     with pytest.raises(errors.Unreachable, match="there is no server"):
         from_uri("http://127.0.0.1:1")

@@ -328,6 +328,25 @@ def test_who_may_too_little_is_told_so_and_is_not_asked_for_other_credentials() 
         speaking.fetch("GET", "/a")
 
 
+def test_a_token_that_is_too_old_is_renewed_also_where_the_server_names_what_one_must_be_allowed() -> None:
+    said = {"www-authenticate": 'Bearer scope="apikeys"'}
+    too_old = httpx.Response(401, headers=said, json={"detail": "Access token has expired. Refresh token."})
+    server = Server(too_old, ok(b"made"))
+    speaking = session(server)
+
+    def renew(used: str | None) -> bool:
+        speaking.authorization = "Bearer new"
+        return True
+
+    speaking.renew = renew
+    assert speaking.fetch("POST", "/auth/apikey", json={}).content == b"made"
+    assert [r.headers["authorization"] for r in server.requests] == ["Apikey secret", "Bearer new"]
+    # What is very long is no such sentence, and is not read for it.
+    long = httpx.Response(401, headers=said, content=b"expired" + bytes(1 << 17))
+    with pytest.raises(errors.NotPermitted):
+        session(Server(long)).fetch("GET", "/a")
+
+
 def test_credentials_are_not_renewed_for_another_server() -> None:
     server = Server(httpx.Response(401))
     speaking = session(server)

@@ -29,7 +29,9 @@ authentication:
     - provider: toy
       authenticator: tiled.authenticators:DictionaryAuthenticator
       args:
-        users_to_passwords: {{ann: ann's password, bob: bob's password}}
+        users_to_passwords: {{ann: ann's password, bob: bob's password, eve: eve's password}}
+  tiled_admins:
+    - {{provider: toy, id: eve}}
   secret_keys: [not much of a secret]
   access_token_max_age: {_SHORT}
   refresh_token_max_age: 3600
@@ -240,3 +242,34 @@ def test_what_was_read_is_there_when_the_server_is_not(tmp_path: Path) -> None:
         away.context.close()
         with pytest.raises(errors.Unreachable):
             from_uri(uri, api_key="another", cache=cache)
+
+
+def test_administrators_list_principals_and_make_services_and_keys(server: str) -> None:
+    with logged_in(server) as ann, logged_in(server, "eve") as eve:
+        with pytest.raises(errors.NotPermitted):
+            ann.admin.list_principals()
+        told = ann.whoami()
+        assert told is not None
+        assert told["uuid"] in {principal["uuid"] for principal in eve.admin.list_principals()}
+        assert eve.admin.list_principals(offset=1000) == []
+        assert eve.admin.show_principal(told["uuid"])["identities"][0]["id"] == "ann"
+        time.sleep(_SHORT + 1.5)
+        service = eve.admin.create_service_principal("user")
+        made = eve.admin.create_api_key(service["uuid"], scopes=["read:metadata"], expires_in="1h", note="a robot")
+        with Context(f"{server}/api/v1", api_key=made["secret"]) as robot:
+            assert robot.which_api_key()["note"] == "a robot"
+            assert len(from_context(robot)) == 0
+        eve.admin.revoke_api_key(service["uuid"], made["first_eight"])
+        with Context(f"{server}/api/v1", api_key=made["secret"]) as robot, pytest.raises(errors.NotAuthenticated):
+            from_context(robot)
+        with pytest.raises(errors.NotFound):
+            eve.admin.show_principal("00000000-0000-0000-0000-000000000000")
+
+
+def test_requests_of_ones_own_are_made_as_whoever_has_logged_in(server: str) -> None:
+    with logged_in(server) as context:
+        reply = context.http_client.get("/api/v1/auth/whoami", headers={"Accept": "application/json"})
+        assert reply.json()["identities"][0]["id"] == "ann"
+        time.sleep(_SHORT + 1.5)
+        assert context.http_client.get("/api/v1/auth/whoami").status_code == 200
+        assert context.http_client.get("/api/v1/metadata/nothing").status_code == 404

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from databroker_like.client._about import About
+from databroker_like.client._login._admin import Admin, bare, key_wanted
 from databroker_like.client._login._tokens import TokenFolder, Tokens
 from databroker_like.client._login._ways import can_prompt, choose, device_code_grant, password_grant, posted
 from databroker_like.client._views import DictView
@@ -20,8 +21,6 @@ __all__ = ["Accounts"]
 
 #: What an HTTP header can hold without being another header.
 _KEY = re.compile(r"[!-~]+")
-_SPAN = re.compile(r"(\d+)\s*([smhdy])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
 
 
 class _Hidden(DictView):
@@ -287,7 +286,7 @@ class Accounts(ABC):
         if not self.authenticated:
             return None
         try:
-            return _bare(self._of_users(lambda: self.get_json(f"{self.api_uri}/auth/whoami")))
+            return bare(self._of_users(lambda: self.get_json(f"{self.api_uri}/auth/whoami")))
         except NotOffered:
             return None
 
@@ -305,7 +304,7 @@ class Accounts(ABC):
         """
         if self._api_key is None:
             raise Invalid("no API key is in use")
-        return _bare(self._of_users(lambda: self.get_json(f"{self.api_uri}/auth/apikey")))
+        return bare(self._of_users(lambda: self.get_json(f"{self.api_uri}/auth/apikey")))
 
     def create_api_key(
         self,
@@ -337,13 +336,8 @@ class Accounts(ABC):
         Invalid
             When the time or a scope cannot be meant.
         """
-        asked = {
-            "scopes": None if scopes is None else list(scopes),
-            "expires_in": _seconds(expires_in),
-            "note": note,
-            "access_tags": None if access_tags is None else list(access_tags),
-        }
-        return _bare(self._of_users(lambda: self.send_json("POST", f"{self.api_uri}/auth/apikey", asked)))
+        asked = key_wanted(scopes, expires_in, note, access_tags)
+        return bare(self._of_users(lambda: self.send_json("POST", f"{self.api_uri}/auth/apikey", asked)))
 
     def revoke_api_key(self, first_eight: str) -> None:
         """Have one of one's own API keys be worth nothing.
@@ -355,6 +349,18 @@ class Accounts(ABC):
         """
         params = [("first_eight", first_eight[:8])]
         self._of_users(lambda: self.send_json("DELETE", f"{self.api_uri}/auth/apikey", params=params))
+
+    @property
+    def admin(self) -> Admin:
+        """What administrators ask the server about its users."""
+
+        def ask(method: str, path: str, value: Any, params: Params) -> Any:
+            url = f"{self.api_uri}/auth/{path}"
+            if method == "GET":
+                return self._of_users(lambda: self.get_json(url, params))
+            return self._of_users(lambda: self.send_json(method, url, value, params))
+
+        return Admin(ask)
 
     def _of_users(self, ask: Callable[[], Any]) -> Any:
         try:
@@ -434,23 +440,7 @@ class Accounts(ABC):
         return f"{self.api_uri}/auth/session/refresh", {"refresh_token": refresh}, False
 
 
-def _bare(found: Any) -> Any:
-    """What is told, in an envelope or without."""
-    if isinstance(found, dict) and isinstance(found.get("data"), dict):
-        return found["data"]
-    return found
-
-
 def _word(text: str) -> str:
     if not re.fullmatch(r"[\w-]+", text):
         raise Invalid(f"{text!r} is no identity of a session; .whoami() tells them")
     return text
-
-
-def _seconds(span: int | str | None) -> int | None:
-    if span is None or (isinstance(span, int) and not isinstance(span, bool) and span > 0):
-        return span
-    found = _SPAN.fullmatch(span.strip()) if isinstance(span, str) else None
-    if found is None:
-        raise Invalid(f"a time is written as seconds, or as '30s', '5m', '1h', '3d' or '1y', not {span!r}")
-    return int(found[1]) * _SECONDS[found[2]]
