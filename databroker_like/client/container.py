@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from itertools import islice
@@ -17,7 +17,7 @@ from databroker_like.client._finding._paging import LARGEST_PAGE, nearest_keys, 
 from databroker_like.client._subscribing import ContainerSubscribing
 from databroker_like.client._writing._nodes import ContainerWriting
 from databroker_like.client.base import UNCHANGED, BaseClient
-from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
+from databroker_like.client.iterviews import Listed
 from databroker_like.errors import Invalid, NotFound, WrongType, listed
 from databroker_like.queries import KeyLookup
 from databroker_like.utils._node_path import path_of
@@ -44,7 +44,7 @@ _MOST_COMPLETIONS = LARGEST_PAGE
 _asking_only: ContextVar[bool] = ContextVar("asking_only", default=False)
 
 
-class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str, Any]):
+class Container(ContainerSubscribing, ContainerWriting, BaseClient, Listed[str]):
     """A container of nodes, as a read-only mapping.
 
     Nothing is listed that is not asked for: ``container.values()[-1]`` is one request, however many nodes there are.
@@ -190,7 +190,9 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         asked = parameters([*self._conditions, *filters_of(KeyLookup(path[0]))])
         found = self._page(self._link("search"), [*asked, ("page[limit]", 1)])["data"]
         if not found:
-            raise NotFound(f"there is no {path[0]!r} among the results of this search in {self.uri}")
+            near = [] if _asking_only.get() else nearest_keys(self.context, self.path_parts, path[0], self._conditions)
+            others = f"; nearest: {listed(near)}" if near else ""
+            raise NotFound(f"there is no {path[0]!r} among the results of this search in {self.uri}{others}")
         child = self._child(found[0])
         return child["/".join(path[1:])] if len(path) > 1 else child
 
@@ -199,9 +201,6 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
         return self.keys()[:_MOST_COMPLETIONS]
 
     # -- many nodes --------------------------------------------------------------------------------------------------
-
-    def __iter__(self) -> Iterator[str]:
-        return self.listed("keys")
 
     def __len__(self) -> int:
         inlined = self._contents()
@@ -214,57 +213,9 @@ class Container(ContainerSubscribing, ContainerWriting, BaseClient, Mapping[str,
             self._counted = (time.monotonic(), count or sum(1 for _ in self.listed("keys")))
         return self._counted[1]
 
-    def __reversed__(self) -> Iterator[str]:
-        return self.listed("keys", reverse=True)
-
-    def keys(self) -> KeysView:
-        """The keys: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
-
-        Returns
-        -------
-        KeysView
-        """
-        return KeysView(self)
-
-    def values(self) -> ValuesView:
-        """The nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
-
-        Returns
-        -------
-        ValuesView
-        """
-        return ValuesView(self)
-
-    def items(self) -> ItemsView:
-        """The keys with their nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.head(10)``.
-
-        Returns
-        -------
-        ItemsView
-        """
-        return ItemsView(self)
-
     def listed(
         self, kind: str, *, start: int = 0, most: int | None = None, reverse: bool = False, page_size: int | None = None
     ) -> Iterator[Any]:
-        """What the views are made of, page by page as it is taken.
-
-        Parameters
-        ----------
-        kind : {"keys", "values", "items"}
-        start : int
-            The position of the first one, counted from the end when reversed.
-        most : int, optional
-            How many are wanted; all, by default.
-        reverse : bool
-            Whether from the end.
-        page_size : int, optional
-            How many are asked for at a time; as the server likes, by default.
-
-        Returns
-        -------
-        iterator
-        """
         for item in islice(self._listed_items(kind == "keys", start, most, reverse, page_size), most):
             key = item["id"]
             yield key if kind == "keys" else self._child(item) if kind == "values" else (key, self._child(item))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import ItemsView as _ItemsView
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import KeysView as _KeysView
 from collections.abc import ValuesView as _ValuesView
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from databroker_like.errors import Invalid, OutOfRange, WrongType
 
-__all__ = ["ItemsView", "KeysView", "ValuesView"]
+__all__ = ["ItemsView", "KeysView", "Listed", "ValuesView"]
+
+K = TypeVar("K")
 
 
 class _Listing(Protocol):
@@ -192,3 +194,63 @@ class ItemsView(_Cut, _ItemsView[Any, Any]):
     """The keys of a container with their nodes; parameters, positions and slices as of `KeysView`."""
 
     _kind = "items"
+
+
+class Listed(Mapping[K, Any]):
+    """A mapping that lists what is in it page by page, as it is taken: keys, values and items are such views."""
+
+    def listed(
+        self, kind: str, *, start: int = 0, most: int | None = None, reverse: bool = False, page_size: int | None = None
+    ) -> Iterator[Any]:
+        """What the views are made of, page by page as it is taken.
+
+        Parameters
+        ----------
+        kind : {"keys", "values", "items"}
+        start : int
+            The position of the first one, counted from the end when reversed.
+        most : int, optional
+            How many are wanted; all, by default.
+        reverse : bool
+            Whether from the end.
+        page_size : int, optional
+            How many are asked for at a time; as the server likes, by default.
+
+        Returns
+        -------
+        iterator
+        """
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[K]:
+        return self.listed("keys")
+
+    def __reversed__(self) -> Iterator[K]:
+        return self.listed("keys", reverse=True)
+
+    def keys(self) -> KeysView:
+        """The keys: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
+
+        Returns
+        -------
+        KeysView
+        """
+        return KeysView(self)
+
+    def values(self) -> ValuesView:
+        """The nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
+
+        Returns
+        -------
+        ValuesView
+        """
+        return ValuesView(self)
+
+    def items(self) -> ItemsView:
+        """The keys with their nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.head(10)``.
+
+        Returns
+        -------
+        ItemsView
+        """
+        return ItemsView(self)

@@ -122,6 +122,20 @@ def test_nodes_are_looked_up_by_name_and_by_path(opened: Any, server: Any) -> No
         container[3]
 
 
+def test_a_key_that_is_missing_among_results_names_those_near_it_among_them(served: Any) -> None:
+    tree = {name: MapNode({}, metadata={"color": color}) for name, color in (("image", "red"), ("images", "blue"))}
+    red = served(MapNode({"zoo": MapNode(tree)}))["zoo"].search(q.Key("color") == "red")
+    with pytest.raises(
+        errors.NotFound, match="no 'imagse' among the results of this search in .*zoo; nearest: 'image'$"
+    ):
+        red["imagse"]
+    with pytest.raises(errors.NotFound) as told:
+        red["other"]
+    assert "nearest" not in str(told.value)
+    assert "imagse" not in red
+    assert red.get("imagse") is None
+
+
 def test_a_key_that_is_missing_names_those_near_it_for_one_request_more(served: Any, server: Any, opened: Any) -> None:
     root = served(MapNode({"zoo": MapNode({"image": MapNode({}), "table": MapNode({})}), "a": MapNode({})}))
     for look in (lambda: root["zoo"]["imgae"], lambda: root["zoo/imgae"], lambda: root["zoo", "imgae"]):

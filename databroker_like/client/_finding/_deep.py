@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from databroker_like.client._finding._filters import Condition, filters_of, parameters
 from databroker_like.client._finding._paging import LARGEST_PAGE, pages
 from databroker_like.client.context import Context
-from databroker_like.client.iterviews import ItemsView, KeysView, ValuesView
+from databroker_like.client.iterviews import Listed
 from databroker_like.errors import Invalid, NotFound, WrongType
 from databroker_like.queries import KeyLookup
 
@@ -21,7 +21,7 @@ _Path = tuple[str, ...]
 _COUNTED_FOR = 1.0
 
 
-class DeepSearchResults(Mapping[_Path, Any]):
+class DeepSearchResults(Listed[_Path]):
     """The nodes that match, at any depth: a mapping from their paths, which are tuples of keys, to their clients.
 
     Parameters
@@ -104,68 +104,18 @@ class DeepSearchResults(Mapping[_Path, Any]):
                 return self._opened(found[0])
         raise NotFound(f"there is no {'/'.join(path)!r} among what is found in {'/'.join(self._above) or 'the root'!r}")
 
-    def __iter__(self) -> Iterator[_Path]:
-        return self.listed("keys")
-
-    def __reversed__(self) -> Iterator[_Path]:
-        return self.listed("keys", reverse=True)
-
     def __len__(self) -> int:
         if self._counted is None or time.monotonic() - self._counted[0] > _COUNTED_FOR:
             page = self._context.get_json(self._link, [*self._asked(), ("fields", "count")])
             self._counted = (time.monotonic(), int(page["meta"]["count"]))
         return self._counted[1]
 
-    def keys(self) -> KeysView:
-        """The paths: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
-
-        Returns
-        -------
-        KeysView
-        """
-        return KeysView(self)
-
-    def values(self) -> ValuesView:
-        """The nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.first()``, ``.head(10)``.
-
-        Returns
-        -------
-        ValuesView
-        """
-        return ValuesView(self)
-
-    def items(self) -> ItemsView:
-        """The paths with their nodes: iterate, count, or take ``[3]``, ``[-1]``, ``[:100]``, ``.head(10)``.
-
-        Returns
-        -------
-        ItemsView
-        """
-        return ItemsView(self)
-
     def listed(
         self, kind: str, *, start: int = 0, most: int | None = None, reverse: bool = False, page_size: int | None = None
     ) -> Iterator[Any]:
-        """What the views are made of, page by page as it is taken.
-
-        Parameters
-        ----------
-        kind : {"keys", "values", "items"}
-        start : int
-            The position of the first one, counted from the end when reversed.
-        most : int, optional
-            How many are wanted; all, by default.
-        reverse : bool
-            Whether from the end: no server sorts what it finds at several levels, so they are counted.
-        page_size : int, optional
-            How many are asked for at a time; as the server likes, by default.
-
-        Returns
-        -------
-        iterator
-        """
         found: Iterable[dict[str, Any]]
         if reverse:
+            # No server sorts what it finds at several levels: they are counted.
             end = max(len(self) - start, 0)
             begin = 0 if most is None else max(end - most, 0)
             found = list(self._items(kind == "keys", begin, end - begin, page_size))[::-1]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from databroker_like.client._finding._filters import Condition, parameters
 from databroker_like.errors import DatabrokerError, ServiceFailed, nearest
 from databroker_like.utils._node_path import path_of
 
@@ -69,7 +70,7 @@ def pages(server: _Server, url: str, params: _Params) -> Iterator[dict[str, Any]
             raise ServiceFailed(f"the page after {following} is that page again")
 
 
-def nearest_keys(server: Any, above: Sequence[str], name: str) -> list[str]:
+def nearest_keys(server: Any, above: Sequence[str], name: str, conditions: Sequence[Condition] = ()) -> list[str]:
     """The keys that look most like one that a container lacks; one page of them is asked for.
 
     Parameters
@@ -78,6 +79,8 @@ def nearest_keys(server: Any, above: Sequence[str], name: str) -> list[str]:
     above : sequence of str
         The path of the container.
     name : str
+    conditions : sequence of (name, fields)
+        Which all hold of what they are the keys of; none by default.
 
     Returns
     -------
@@ -85,9 +88,8 @@ def nearest_keys(server: Any, above: Sequence[str], name: str) -> list[str]:
         None where the container is missing too, or does not list.
     """
     try:
-        page = server.get_json(
-            f"{server.api_uri}/search/{path_of(above)}", [("fields", ""), ("page[limit]", LARGEST_PAGE)]
-        )
+        asked = [*parameters(conditions), ("fields", ""), ("page[limit]", LARGEST_PAGE)]
+        page = server.get_json(f"{server.api_uri}/search/{path_of(above)}", asked)
         keys = [str(item["id"]) for item in page["data"]]
     except (DatabrokerError, LookupError, TypeError):
         return []
