@@ -9,4 +9,5 @@ from databroker_like.nodes import _held_source
 
 @pytest.fixture(autouse=True)
 def _nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_held_source, "PATIENCE", 300.0)
+    for name in ("PATIENCE", "SOON", "SLOW"):
+        monkeypatch.setattr(_held_source, name, 300.0)
