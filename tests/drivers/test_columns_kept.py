@@ -244,7 +244,7 @@ def test_listing_and_reading_a_catalog_load_no_numpy_until_events_are_read(tmp_p
         "assert list(c.find()) == ['a'] and c.stop('a')\n"
         "assert 'numpy' not in sys.modules, 'numpy'\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=300)
 
 
 # -- being told of changes

@@ -457,7 +457,7 @@ def test_processes_share_an_index(folder, write_lines):
         write_lines(folder / f"n{number}.jsonl", _run(f"n{number}", 100 + number))
         assert len(_catalog(folder)) == 8 + number
     for worker in workers:
-        _, said = worker.communicate(timeout=120)
+        _, said = worker.communicate(timeout=300)
         assert worker.returncode == 0, said.decode()
 
 

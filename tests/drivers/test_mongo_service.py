@@ -21,7 +21,7 @@ def run(*arguments, **environment):
         text=True,
         cwd=ROOT,
         env={**env, **environment},
-        timeout=60,
+        timeout=300,
     )
 
 

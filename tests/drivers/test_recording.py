@@ -278,7 +278,7 @@ assert len(catalog["a"]["primary"].read()["time"]) == 500
 
 def test_where_there_is_no_room_the_run_so_far_is_whole_and_goes_on_later(kind, tmp_path):
     code = _FULL.format(kind=kind, name=_KINDS[kind].__name__)
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "refused" in done.stdout
 

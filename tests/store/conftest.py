@@ -85,7 +85,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "store", timeout=5)
+    made = Store(tmp_path / "store", timeout=60)
     yield made
     made.close()
 

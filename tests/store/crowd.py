@@ -28,7 +28,7 @@ def read(path: str, acknowledge) -> None:
     """Read until all runs are finished: what is there grows, and is a beginning of what was sent."""
     catalog = BlueskyEmbeddedCatalog(path)
     before: dict[str, int] = {}
-    until = time.monotonic() + 60
+    until = time.monotonic() + 400
     while sum(stop is not None for _, _, stop in catalog.collection.heads()) < len(RUNS):
         assert time.monotonic() < until, "the runs are not finished"
         for uid in list(catalog):

@@ -6,14 +6,13 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def postgresql() -> Iterator[str]:
                 yield f"postgresql+psycopg://tests@/postgres?host={folder}"
             finally:
                 server.send_signal(signal.SIGINT)  # at once, without waiting for those who are connected
-                server.wait(30)
+                _ended(server)
 
 
 def _somebody_else() -> pwd.struct_passwd:
@@ -105,32 +104,43 @@ def _answers(folder: str) -> bool:
 @contextlib.contextmanager
 def s3() -> Iterator[str]:
     """The endpoint of an S3 server on loopback, which forgets everything in the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     with tempfile.NamedTemporaryFile("w+") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
-        )
-        endpoint = f"http://127.0.0.1:{port}"
+        server = subprocess.Popen([sys.executable, "-c", _S3], stdout=log, stderr=log)
         try:
-            _wait(lambda: _opens(endpoint), server, log.name)
-            yield endpoint
+            _wait(lambda: _endpoint(log.name), server, log.name)
+            yield _endpoint(log.name)
         finally:
             server.terminate()
-            server.wait(30)
+            _ended(server)
 
 
-def _opens(endpoint: str) -> bool:
+#: The system chooses the port when the server takes it: one that was free before may be somebody else's by then.
+_S3 = """
+import threading
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+server.start()
+print("listens at", "http://%s:%s" % server.get_host_and_port(), "now", flush=True)
+threading.Event().wait()
+"""
+
+
+def _endpoint(log: str) -> str:
+    """Where the server says that it listens; nothing before."""
+    said = re.search("listens at (.*) now", Path(log).read_text())
+    return said[1] if said else ""
+
+
+def _ended(server: subprocess.Popen) -> None:
     try:
-        urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=5).close()
-    except OSError:
-        return False
-    return True
+        server.wait(60)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait(answers, server: subprocess.Popen, log: str) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not answers():
         if server.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"the server does not start: {Path(log).read_text()[-2000:]}")

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_store_that_another_process_is_making_is_waited_for(tmp_path):
     """SQLite itself does not wait where a new file gets its write-ahead log."""
-    store = Store(tmp_path, timeout=5)
+    store = Store(tmp_path, timeout=60)
     with contextlib.closing(sqlite3.connect(store.database.path, isolation_level=None, check_same_thread=False)) as one:
         one.execute("BEGIN IMMEDIATE")
         done = threading.Timer(0.2, one.execute, ["ROLLBACK"])
@@ -260,7 +260,7 @@ def test_a_folder_that_may_only_be_read_is_read_while_others_record(open_folder,
         assert ask("open: check") == ask("read only: check") == "[]"
     finally:
         reader.stdin.close()
-        assert reader.wait(30) == 0
+        assert reader.wait(300) == 0
         reader.stdout.close()
 
 

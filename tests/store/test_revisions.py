@@ -479,7 +479,7 @@ def test_processes_that_amend_at_once_follow_one_another(catalog):
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(len(names), mp_context=context) as pool:
         done = [pool.submit(_amend_many, catalog.store.path, uid, name, each) for name in names]
-        numbers = [future.result(timeout=120) for future in done]
+        numbers = [future.result(timeout=400) for future in done]
     assert sorted(number for some in numbers for number in some) == list(range(1, each * len(names) + 1))
     assert catalog[uid].metadata["start"]["md"] == {f"{name}{n}": n for name in names for n in range(each)}
     assert [revision.number for revision in catalog[uid].revisions] == list(range(1, each * len(names) + 1))
