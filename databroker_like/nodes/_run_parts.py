@@ -60,7 +60,13 @@ class RunParts:
             yield "stop", stop
 
     def events(
-        self, descriptor_uids: Sequence[str], skip: int = 0, limit: int | None = None, *, columns: bool = True
+        self,
+        descriptor_uids: Sequence[str],
+        skip: int = 0,
+        limit: int | None = None,
+        *,
+        columns: bool = True,
+        enough: Callable[[], bool] = lambda: False,
     ) -> Iterator[Pair]:
         """The events of some descriptors, and how the external columns of their streams lie.
 
@@ -71,6 +77,8 @@ class RunParts:
             Which of the rows of each; all by default.
         columns : bool
             Whether the external columns are told; True by default.
+        enough : callable
+            Whether no more pages are wanted, asked after each; all are by default.
 
         Yields
         ------
@@ -94,6 +102,10 @@ class RunParts:
             for page in one_by_one(self._source.get_event_pages(uid, skip=skip, limit=limit)):
                 if page_size(page):
                     yield "event_page", _plain(page)
+                    if enough():
+                        break
+            if enough():
+                break
         for name in names if columns else ():
             yield from self._columns(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from databroker_like import errors
 from databroker_like.client._runs._column import RemoteColumn
 from databroker_like.client._runs._server import Server
 from databroker_like.codecs import decode_each
-from databroker_like.core._columns import page_size
+from databroker_like.core._columns import one_by_one, page_size
 from databroker_like.core._pages import slice_pages
 from databroker_like.errors import (
     DatabrokerError,
@@ -45,6 +45,8 @@ _NO_HANDLER = "databroker_like.core._handler_errors:UndefinedAssetSpecification"
 _FRESH = 1.0
 #: Events of finished runs are kept for the next reading, as long as their replies are not larger together.
 _KEPT_BYTES = 256 << 20
+#: Of a stream that has more the events are not kept, and come in replies of so many bytes.
+_MORE_BYTES = 64 << 20
 
 
 class NotInParts(Exception):
@@ -95,6 +97,8 @@ class _Events:
     size: int
     #: What was around them before they were asked for; when the run had ended by then, these are all there will be.
     around: _Around
+    #: Whether they are more than are kept, so that these are only the first.
+    is_cut: bool = False
     #: The descriptors whose events were given to one who asked.
     given: set[str] = field(default_factory=set)
 
@@ -227,16 +231,37 @@ class RunInParts:
         with self._lock:
             kept = self._kept(stream, descriptor_uid)
         whole = not skip and limit is None
-        if kept is None and not whole:
+        if (kept is None or kept.is_cut) and not whole:
             more = [("limit", limit)] if limit is not None else []
             pairs, _ = self._ask("events", ("descriptor", descriptor_uid), ("skip", skip), *more)
             return [doc for name, doc in pairs if name == "event_page"]
         if kept is None:
             kept = self._fetched(stream)
+        if kept.is_cut:
+            return self._all_of(kept, descriptor_uid)
         if whole:
             kept.given.add(descriptor_uid)
         pages = kept.pages.get(descriptor_uid, [])
         return pages if whole else slice_pages(pages, skip, limit)
+
+    def _all_of(self, first: _Events, descriptor_uid: str) -> Iterator[Doc]:
+        """The events of a descriptor of a long stream, of which only some are in memory."""
+        count, told = first.around.counts.get(descriptor_uid, 0), 0
+        pages = one_by_one(first.pages.get(descriptor_uid, []))
+        del first
+        is_more = True
+        while is_more:
+            for page in pages:
+                told += page_size(page)
+                yield page
+            is_more = False
+            if told < count:
+                more: list[tuple[str, str | int]] = [("skip", told), ("most", _MORE_BYTES)]
+                pairs, _ = self._ask("events", ("descriptor", descriptor_uid), *more)
+                # None, where somebody has deleted them meanwhile.
+                is_more = bool(pairs)
+                pages = one_by_one([doc for name, doc in pairs if name == "event_page"])
+                del pairs
 
     def _stream_of(self, descriptor_uid: str) -> str:
         for doc in self.get_event_descriptors():
@@ -263,14 +288,18 @@ class RunInParts:
             around = self.around()
             uids = [doc["uid"] for doc in around.descriptors if str(doc.get("name", "primary")) == stream]
             pairs: Pairs = []
-            size = 0
+            size, is_cut = 0, False
             for at in range(0, max(1, len(uids)), _AT_ONCE):
                 some = [("descriptor", uid) for uid in uids[at : at + _AT_ONCE]]
                 # How the columns lie is told after all events, so that no row is missing in them.
                 last = at + _AT_ONCE >= len(uids)
-                found_here, bytes_here = self._ask("events", *some, ("columns", "true" if last else "false"))
+                more: list[tuple[str, str | int]] = [("columns", "true" if last else "false")]
+                if around.stop is not None:
+                    more += [("most", max(1, _KEPT_BYTES - size)), *([("limit", 0)] if is_cut else [])]
+                found_here, bytes_here = self._ask("events", *some, *more)
                 pairs += found_here
                 size += bytes_here
+                is_cut = is_cut or (around.stop is not None and size >= _KEPT_BYTES)
             pages: dict[str, list[Doc]] = {uid: [] for uid in uids}
             columns: dict[str, Doc] = {}
             for name, doc in pairs:
@@ -278,8 +307,11 @@ class RunInParts:
                     pages[doc["descriptor"]].append(doc)
                 elif name == "column":
                     columns[doc["key"]] = doc
-            found = _Events(pages, columns, size, around)
-            self._events[stream] = found
+            # What is larger may be whole all the same, from a service that tells all at once.
+            is_cut = is_cut and any(sum(map(page_size, pages[uid])) < around.counts.get(uid, 0) for uid in uids)
+            found = _Events(pages, columns, size, around, is_cut)
+            # The first of many are for who asks now; who asks again is told them anew.
+            self._events[stream] = _Events({}, columns, 0, around, True) if is_cut else found
             self._events.move_to_end(stream)
             while len(self._events) > 1 and sum(one.size for one in self._events.values()) > _KEPT_BYTES:
                 self._events.popitem(last=False)
@@ -307,7 +339,8 @@ class RunInParts:
         each = None
         if not told["streamed"]:
             # More may have come between the events and what was told of the column.
-            count = min(count, sum(map(page_size, events.pages[descriptor_uid])))
+            if not events.is_cut:
+                count = min(count, sum(map(page_size, events.pages[descriptor_uid])))
             each = _Each(self, descriptor_uid, key)
         path = (*self._path, stream, key)
         return RemoteColumn(self._server, path, _structure(told), start, count, each, self._revision)

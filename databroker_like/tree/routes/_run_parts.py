@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from databroker_like import errors
@@ -26,6 +27,7 @@ PART_PARAMETERS: tuple[Parameter, ...] = (
     text("descriptor", "Of 'events' and 'values': whose.", many=True),
     whole("skip", "Of 'events': from which row on, of each descriptor.", 0, FARTHEST),
     whole("limit", "Of 'events': how many rows, of each descriptor; all by default.", 0, FARTHEST),
+    whole("most", "Of 'events': after so many bytes no further page is begun; all are told by default.", 1, FARTHEST),
     flag("columns", "Of 'events': whether it is told how the external columns of the streams lie."),
     text("resource", "Of 'datums': of this resource alone."),
     text("datum", "Of 'datums': of the resource to which this datum belongs."),
@@ -50,8 +52,8 @@ def run_part(asked: Asked, run: Any) -> Reply:
     ----------
     asked : Asked
         ``part`` is ``around``, ``events`` (of each ``descriptor``, from ``skip``, ``limit`` rows, with how the external
-        ``columns`` lie), ``datums`` (of a ``resource``, of that to which a ``datum`` belongs, or all), or ``values``
-        (the external values of a ``descriptor`` and a ``key``, each by itself).
+        ``columns`` lie; until they are ``most`` bytes), ``datums`` (of a ``resource``, of that to which a ``datum``
+        belongs, or all), or ``values`` (the external values of a ``descriptor`` and a ``key``, each by itself).
     run : Node
 
     Returns
@@ -65,10 +67,13 @@ def run_part(asked: Asked, run: Any) -> Reply:
     NoSuchFormat
         When the node is no run, or one of another server that does not tell it so.
     """
+    part = asked.params.one("part") or ""
+    if part not in PARTS:
+        raise InvalidRequest(f"a run has no part {part!r:.60}; it has {listed(nearest(part, PARTS) or PARTS)}")
     if not isinstance(run, InParts):
         raise NoSuchFormat("only a run is told in parts, by the service where it is kept, and this is no such node")
     params, parts = asked.params, run.parts
-    part = params.one("part") or ""
+    told = _Told()
     if part == "around":
         pairs = parts.around()
     elif part == "events":
@@ -77,22 +82,31 @@ def run_part(asked: Asked, run: Any) -> Reply:
             raise InvalidRequest(f"'descriptor' is given once or more, up to {_MOST_DESCRIPTORS} times")
         skip = params.number("skip", 0, 0, FARTHEST)
         limit = None if params.one("limit") is None else params.number("limit", None, 0, FARTHEST)
-        pairs = parts.events(uids, skip, limit, columns=params.flag("columns"))
+        most = None if params.one("most") is None else params.number("most", None, 1, FARTHEST)
+        pairs = parts.events(
+            uids, skip, limit, columns=params.flag("columns"), enough=lambda: most is not None and told.size >= most
+        )
     elif part == "datums":
         pairs = parts.datums(resource_uid=params.one("resource"), datum_id=params.one("datum"))
-    elif part == "values":
-        pairs = parts.values(params.one("descriptor") or "", params.one("key") or "")
     else:
-        raise InvalidRequest(f"a run has no part {part!r:.60}; it has {listed(nearest(part, PARTS) or PARTS)}")
-    return Reply(_encoded(pairs), PART_SEQUENCE)
+        pairs = parts.values(params.one("descriptor") or "", params.one("key") or "")
+    return Reply(_encoded(pairs, told), PART_SEQUENCE)
 
 
-def _encoded(pairs: Iterator[tuple[str, Any]]) -> Iterator[bytes]:
+@dataclass
+class _Told:
+    """How many bytes were told."""
+
+    size: int = 0
+
+
+def _encoded(pairs: Iterator[tuple[str, Any]], told: _Told) -> Iterator[bytes]:
     waiting: list[bytes] = []
     size = 0
     for name, doc in pairs:
         waiting.append(encode([name, _plain(doc) if name == "column" else doc]))
         size += len(waiting[-1])
+        told.size += len(waiting[-1])
         if size > _PIECE:
             yield b"".join(waiting)
             waiting, size = [], 0

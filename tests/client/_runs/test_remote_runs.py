@@ -15,9 +15,11 @@ from databroker_like.client import from_uri
 from databroker_like.client._runs import _parts, _server
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyEventStream, RemoteBlueskyRun
+from databroker_like.core._columns import page_size, slice_page
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
 from databroker_like.errors import MissingFile, NoSuchRun, NotOffered, OutOfRange
+from databroker_like.store._stored_run import StoredRun
 from databroker_like.testing import _runs as samples
 from tests.client.remote_runs import assert_same, counting, live, read_quietly, served
 
@@ -50,6 +52,79 @@ def test_every_sample_is_the_same(kind: str, sample: str, here: Any) -> None:
             expected = [(name, dict(doc)) for name, doc in catalog[uid].documents(fill="no", strict_order=strict_order)]
             found = [(name, dict(doc)) for name, doc in there[uid].documents(fill="no", strict_order=strict_order)]
             assert_same(found, expected)
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are told in pages of two events, and are too long to be kept, or to be told in one reply."""
+    whole = StoredRun.get_event_pages
+
+    def cut(self: StoredRun, uid: str, skip: int = 0, limit: int | None = None) -> list[Any]:
+        pages = whole(self, uid, skip, limit)
+        return [slice_page(page, at, at + 2) for page in pages for at in range(0, page_size(page), 2)]
+
+    monkeypatch.setattr(StoredRun, "get_event_pages", cut)
+    for limit in ("_KEPT_BYTES", "_MORE_BYTES"):
+        monkeypatch.setattr(_parts, limit, 1)
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("sample", samples.SAMPLES)
+def test_a_run_that_is_too_long_for_one_reply_is_the_same(sample: str, here: Any) -> None:
+    test_every_sample_is_the_same("embedded", sample, here)
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("kind", ["images", "frames"])
+def test_external_values_of_a_long_run_are_read_by_the_service(
+    kind: str, here: Any, request: pytest.FixtureRequest
+) -> None:
+    test_external_values_are_read_by_the_service(kind, here, request)
+
+
+@pytest.mark.usefixtures("long")
+def test_the_events_of_a_long_run_come_as_they_are_wanted(here: Any) -> None:
+    uid = _insert(here, samples.scalars(9, uid="long"))
+    with served(here) as there:
+        source = there.collection.source(uid, None)
+        (descriptor,) = source.get_event_descriptors()
+        with counting(there) as asked:
+            pages = iter(source.get_event_pages(descriptor["uid"]))
+            assert next(pages)["seq_num"].tolist() == [1, 2]
+            assert len(asked) == 1
+            assert [number for page in pages for number in page["seq_num"].tolist()] == [3, 4, 5, 6, 7, 8, 9]
+            assert len(asked) == 5
+        # They are not kept, and told again to who asks again.
+        with counting(there) as asked:
+            for _ in range(2):
+                pages = source.get_event_pages(descriptor["uid"])
+                assert [number for page in pages for number in page["seq_num"].tolist()] == list(range(1, 10))
+            some = source.get_event_pages(descriptor["uid"], skip=3, limit=4)
+            assert [number for page in some for number in page["seq_num"].tolist()] == [4, 5, 6, 7]
+        assert len(asked) == 5 + 5 + 1
+
+
+@pytest.mark.usefixtures("long")
+def test_events_that_are_gone_end_a_long_run(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid, there_are, gone = _insert(here, samples.scalars(9, uid="long")), StoredRun.get_event_pages, []
+    monkeypatch.setattr(StoredRun, "get_event_pages", lambda *args, **which: [] if gone else there_are(*args, **which))
+    with served(here) as there:
+        source = there.collection.source(uid, None)
+        (descriptor,) = source.get_event_descriptors()
+        for _ in range(2):
+            pages = iter(source.get_event_pages(descriptor["uid"]))
+            assert next(pages)["seq_num"].tolist() == [1, 2]
+        gone.append("all")
+        assert list(pages) == []
+        assert list(source.get_event_pages(descriptor["uid"])) == []
+
+
+@pytest.mark.usefixtures("long")
+def test_a_long_run_that_goes_on_is_told_whole(here: Any) -> None:
+    documents = samples.scalars(9, uid="long")[:-1]
+    uid = _insert(here, documents)
+    with served(here) as there:
+        assert there[uid]["primary"].read().identical(here[uid]["primary"].read())
 
 
 @pytest.fixture

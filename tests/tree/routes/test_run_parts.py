@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 
 from databroker_like.client import Context
 from databroker_like.codecs import decode_each
+from databroker_like.core._columns import page_size, slice_page
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import DatabrokerError, NotFound
 from databroker_like.nodes import MapNode
 from databroker_like.nodes.runs import RunsNode
+from databroker_like.store._stored_run import StoredRun
 from databroker_like.testing import _runs as samples
 from databroker_like.tree import build_app
 from databroker_like.tree.routes._run_parts import PART_SEQUENCE
@@ -34,6 +37,14 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
             catalog.insert(name, doc)
     for file in (folder / "gone").iterdir():
         file.unlink()
+    with asking(catalog) as asked:
+        yield asked
+    catalog.close()
+
+
+@contextmanager
+def asking(catalog: BlueskyEmbeddedCatalog) -> Iterator[Ask]:
+    """Asks for a part of a run of a catalog that is served."""
     with Context.from_app(build_app(MapNode({"raw": RunsNode(catalog)}), public=True)) as context:
 
         def asked(path: str = "raw/images", **params: Any) -> list[Any]:
@@ -44,7 +55,6 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
             return [tuple(pair) for pair in decode_each([reply.content])]
 
         yield asked
-    catalog.close()
 
 
 def _descriptor(ask: Ask, path: str = "raw/images") -> str:
@@ -55,6 +65,31 @@ def test_what_is_around_the_events(ask: Ask) -> None:
     pairs = ask(part="around")
     assert [name for name, _ in pairs] == ["start", "descriptor", "resource", "event_counts", "stop"]
     assert dict(pairs)["event_counts"] == {_descriptor(ask): 3}
+
+
+def test_events_are_told_until_they_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = StoredRun.get_event_pages
+
+    def one_by_one(self: StoredRun, uid: str, skip: int = 0, limit: int | None = None) -> list[Any]:
+        pages = whole(self, uid, skip, limit)
+        return [slice_page(page, at, at + 1) for page in pages for at in range(page_size(page))]
+
+    monkeypatch.setattr(StoredRun, "get_event_pages", one_by_one)
+    catalog = BlueskyEmbeddedCatalog(tmp_path / "store")
+    for name, doc in samples.external(tmp_path, events=3, uid="images"):
+        catalog.insert(name, doc)
+    with asking(catalog) as ask:
+        asked = {"part": "events", "descriptor": _descriptor(ask)}
+        everything = [1, 2, 3]
+        for most, skip, rows in [(None, 0, everything), (1, 0, [1]), (1, 1, [2]), (10**6, 0, everything)]:
+            for columns in ("true", "false"):
+                more = {"skip": skip, "columns": columns, **({} if most is None else {"most": most})}
+                pairs = ask(**asked, **more)
+                assert [doc["seq_num"][0] for name, doc in pairs if name == "event_page"] == rows
+                assert any(name == "column" for name, _ in pairs) == (columns == "true")
+        with pytest.raises(DatabrokerError, match="most"):
+            ask(**asked, most=0)
+    catalog.close()
 
 
 def test_events_and_how_their_external_columns_lie(ask: Ask) -> None:
