@@ -145,6 +145,15 @@ def test_nothing_written_at_all_is_the_value_that_is_said(tmp_path: Path, dtype:
     assert bytes_of(ZarrArray(tmp_path / "a")[...]) == bytes_of(opened[...])
 
 
+def test_chunks_that_may_not_be_missing_are_left_to_zarr(tmp_path: Path) -> None:
+    opened = made(tmp_path / "a", 3, {})
+    files_of(tmp_path / "a")[0].unlink()
+    found, out, box = ChunkFiles.of(opened), np.empty(DATA.shape), tuple(map(range, DATA.shape))
+    assert found.read(out, box)
+    with zarr.config.set({"array.read_missing_chunks": False}):
+        assert not found.read(out, box)
+
+
 def test_arrays_without_axes_or_elements(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "number", data=np.array(4.5))
     zarr.create_array(tmp_path / "nothing", shape=(0, 3), dtype="f8", chunks=(1, 3))
