@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from databroker_like.errors import InvalidRequest, listed, nearest
@@ -21,6 +21,8 @@ _FIELDS = ("metadata", "structure_family", "structure", "count", "sorting", "spe
 _MOST_FIELDS = 50
 #: Containers with more in them are told without.
 _MOST_TOLD = 500
+#: So many nodes are told with those that they are in, in one answer.
+_MOST_TOLD_IN_ALL = 2000
 #: Containers in one another that are told together.
 _DEEPEST_TOLD = 5
 
@@ -51,6 +53,8 @@ class Told:
         Whether it is told of which files a node is read; False by default.
     depth : int
         How deep what is in small containers is told with them.
+    room : list of int
+        How many more nodes may be told so, in this answer.
     """
 
     fields: frozenset[str] | None = None
@@ -58,6 +62,7 @@ class Told:
     with_links: bool = True
     with_sources: bool = False
     depth: int = _DEEPEST_TOLD
+    room: list[int] = field(default_factory=lambda: [_MOST_TOLD_IN_ALL])
 
     @classmethod
     def of(cls, params: Params, *, but: Container[str] = ()) -> Told:
@@ -151,9 +156,11 @@ def node_json(node: Node, path: Sequence[str], base: str, told: Told) -> dict[st
 
 def _contents(node: ContainerNode, path: Sequence[str], base: str, told: Told) -> dict[str, Any] | None:
     """What is in a container, when that is not much."""
-    count, inside = node.page(0, _MOST_TOLD)
-    if count > _MOST_TOLD:
+    count = node.count()
+    if count > min(_MOST_TOLD, told.room[0]):
         return None
+    told.room[0] -= count
+    _, inside = node.page(0, count)
     deeper = replace(told, depth=told.depth - 1)
     return {key: node_json(one, (*path, key), base, deeper) for key, one in inside}
 

@@ -138,6 +138,24 @@ def test_a_small_file_is_told_with_what_is_in_it(caller: Caller, tmp_path: Path)
     assert inner["x"]["attributes"]["structure"]["shape"] == [2]
 
 
+def test_of_files_with_much_in_them_some_is_told_with_them(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databroker_like.tree._envelopes._MOST_TOLD_IN_ALL", 10)
+    for name in "ab":
+        with h5py.File(caller.folder / f"{name}.h5", "w") as file:
+            for group in range(3):
+                for number in range(3):
+                    file[f"g{group}/x{number}"] = number
+    one = caller.data("/metadata/a")["attributes"]["structure"]
+    assert one["count"] == 3
+    inside = [group["attributes"]["structure"] for group in one["contents"].values()]
+    assert [group["count"] for group in inside] == [3, 3, 3]
+    assert [group["contents"] and len(group["contents"]) for group in inside] == [3, 3, None]
+    both = [node["attributes"]["structure"]["contents"] for node in caller.data("/search/")]
+    assert both[0].keys() == one["contents"].keys()
+    assert both[1] is None
+    assert caller.data("/metadata/a/g2")["attributes"]["structure"]["contents"].keys() == {"x0", "x1", "x2"}
+
+
 def test_a_page_of_ten_thousand_files_is_listed(caller: Caller, tmp_path: Path) -> None:
     content = b"\x93NUMPY\x01\x00"
     for number in range(10_000):
