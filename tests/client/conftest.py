@@ -11,6 +11,7 @@ import pytest
 
 from databroker_like.client import Context, composite, container, from_context
 from databroker_like.client._finding import _deep
+from databroker_like.client._runs import _collection, _layout, _parts
 from databroker_like.tree import build_app
 from tests.client.recording_server import RecordingServer
 from tests.client.small_server import SmallServer
@@ -22,6 +23,8 @@ def _a_moment_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "_COUNTED_FOR", 3600.0)
     monkeypatch.setattr(_deep, "_COUNTED_FOR", 3600.0)
     monkeypatch.setattr(composite, "_KNOWN_FOR", 3600.0)
+    for module in (_collection, _layout, _parts):
+        monkeypatch.setattr(module, "_FRESH", 3600.0)
 
 
 @pytest.fixture
