@@ -213,7 +213,7 @@ def test_memory_is_given_back_also_while_a_library_is_being_imported(
     for half in (types.ModuleType("pyarrow"), None):
         monkeypatch.setitem(sys.modules, "pyarrow", half)  # type: ignore[arg-type]
         asyncio.run(_server._give_memory_back())
-    assert caplog.records == []
+    assert "could not be given back" not in caplog.text
 
 
 def test_a_server_goes_on_when_memory_cannot_be_given_back(

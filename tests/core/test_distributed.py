@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+
+#: For so long processes of a busy machine may take to find each other.
+_PATIENCE = "300s"
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind() -> Iterator[None]:
+    """What a cluster leaves open is collected here, where nothing is said of it, and not in another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -37,10 +51,11 @@ def test_a_filled_image_stream_computes_on_a_cluster_of_processes(filled: Any) -
         # A cluster that starts, in a process with threads, says this on some interpreters.
         warnings.simplefilter("ignore", DeprecationWarning)
         with (
+            dask.config.set({f"distributed.comm.timeouts.{name}": _PATIENCE for name in ("connect", "tcp")}),
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
             ) as cluster,
-            distributed.Client(cluster) as client,
+            distributed.Client(cluster, timeout=_PATIENCE) as client,
         ):
             pids = set(client.run(__import__("os").getpid).values())
             found = client.compute(lazy.img.data.sum(axis=(1, 2))).result()
