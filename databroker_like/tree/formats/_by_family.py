@@ -12,10 +12,11 @@ from databroker_like.tree.formats._dataset import DATASET_FORMATS
 from databroker_like.tree.formats._ragged import RAGGED_FORMATS
 from databroker_like.tree.formats._sparse import SPARSE_FORMATS
 from databroker_like.tree.formats._table import TABLE_FORMATS
+from databroker_like.tree.formats._xdi import XDI_FORMATS
 
 __all__ = ["formats_offered"]
 
-#: Structure family, or spec of a container -> formats.
+#: Structure family, or spec -> formats.
 _FORMATS: Mapping[str, tuple[Format, ...]] = {
     "array": ARRAY_FORMATS,
     "awkward": AWKWARD_FORMATS,
@@ -25,6 +26,7 @@ _FORMATS: Mapping[str, tuple[Format, ...]] = {
     "table": TABLE_FORMATS,
     "xarray_dataset": DATASET_FORMATS,
     "BlueskyRun": RUN_FORMATS,
+    "xdi": XDI_FORMATS,
 }
 
 

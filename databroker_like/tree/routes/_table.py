@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from databroker_like.nodes import TableNode
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._media import chosen
-from databroker_like.tree.formats._table import TABLE_FORMATS
+from databroker_like.tree.formats._xdi import table_formats
 from databroker_like.tree.routes._portions import check_bytes, columns_of, sent
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def table_full(asked: Asked) -> Reply:
     Reply
     """
     node: TableNode = asked.node_of(TableNode)
-    form, columns = chosen(asked, TABLE_FORMATS), columns_of(asked)
+    form, columns = chosen(asked, table_formats(node)), columns_of(asked)
     return sent(asked, form, read_whole(asked, node, columns, "ask for its partitions, or for some columns"))
 
 
@@ -84,7 +84,7 @@ def table_partition(asked: Asked) -> Reply:
     Reply
     """
     node: TableNode = asked.node_of(TableNode)
-    form, columns = chosen(asked, TABLE_FORMATS), columns_of(asked)
+    form, columns = chosen(asked, table_formats(node)), columns_of(asked)
     number = asked.params.number("partition", None, 0, 1 << 53)
     node.check_partition(number)
     if columns is not None:
