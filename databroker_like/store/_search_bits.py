@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Text, cast, func, select
 
-from databroker_like.store._schema import run
-from databroker_like.store._search_sets import Both, Either, Pieces, Set, Without
+from databroker_like.store._schema import run, term
+from databroker_like.store._search_sets import Both, Bounds, Either, Pieces, Set, Span, Without
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Bits", "bits", "ids_of", "joined", "length_of", "split"]
+
+#: What is spread over less than such a part of all times is told from the rest by its times.
+_NEAR = 0.75
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,13 @@ class Bits:
     array : ndarray of bool
         By id.
     is_turned : bool
+    times : Bounds, optional
+        Between which the runs in the set began, where that is known.
     """
 
     array: np.ndarray
     is_turned: bool
+    times: Bounds | None = None
 
     def __contains__(self, run_id: int) -> bool:
         # A run recorded since has an id behind all others, and is not looked at.
@@ -68,7 +74,7 @@ class Bits:
         return np.flatnonzero(~self.array if self.is_turned else self.array)
 
 
-def bits(connection: Connection, of: Set, length: int, known: dict[Set, Bits]) -> Bits:
+def bits(connection: Connection, of: Set, length: int, known: dict[Set, Bits], *, timed: bool = False) -> Bits:
     """Read a set from the index.
 
     Parameters
@@ -79,6 +85,9 @@ def bits(connection: Connection, of: Set, length: int, known: dict[Set, Bits]) -
         One more than the greatest id.
     known : dict
         What was read before, which is added to.
+    timed : bool
+        Whether it is worth a little to know between which times the runs began, where that is a part of all times;
+        False by default.
 
     Returns
     -------
@@ -91,21 +100,62 @@ def bits(connection: Connection, of: Set, length: int, known: dict[Set, Bits]) -
         return found
     if isinstance(of, Without):
         found = bits(connection, of.set, length, known).turned()
-    elif isinstance(of, Both | Either):
-        parts = [bits(connection, part, length, known) for part in of.sets]
-        found = parts[0]
-        for part in parts[1:]:
-            found = found & part if isinstance(of, Both) else found | part
+    elif isinstance(of, Both):
+        found = _in_both(connection, of, length, known)
+    elif isinstance(of, Either):
+        found, *parts = [bits(connection, part, length, known) for part in of.sets]
+        for part in parts:
+            found = found | part
     elif isinstance(of, Pieces):
         array = np.zeros(length, bool)
+        times: list[float] = []
+        # Elsewhere the statements of a transaction see what was committed between them, and so may times have changed.
+        is_timed = timed and connection.dialect.name == "sqlite" and _seem_near(connection, of)
         for span in of.spans:
-            ids = ids_of(connection, span.select("run_id"))
+            ids, ends = _timed(connection, span) if is_timed else (ids_of(connection, span.select("run_id")), ())
             array[ids[ids < length]] = True
-        found = Bits(array, False)
+            times += ends
+        found = Bits(array, False, Bounds(None, min(times), max(times)) if times else None)
     else:
         found = Bits(np.zeros(length, bool), True)
     known[of] = found
     return found
+
+
+def _in_both(connection: Connection, of: Both, length: int, known: dict[Set, Bits]) -> Bits:
+    """What is in several sets; of those that lie in order of time, that is read which can be in the others, too."""
+    last = [part for part in of.sets if isinstance(part, Pieces) and all(span.is_point for span in part.spans)]
+    first = [part for part in of.sets if part not in last]
+    parts = [bits(connection, part, length, known, timed=bool(last)) for part in first]
+    times = tuple(dict.fromkeys(part.times for part in parts if part.times is not None))
+    parts += [bits(connection, part.within(times), length, known) for part in last]
+    found = parts[0]
+    for part in parts[1:]:
+        found = found & part
+    return Bits(found.array, found.is_turned, times[0] if times else None)
+
+
+def _seem_near(connection: Connection, pieces: Pieces) -> bool:
+    """Whether runs seem to have begun in a part of all times, by those with the least and the greatest values."""
+    place = (term.c.kind, term.c.num, term.c.txt)
+    found: list[float] = []
+    for span in pieces.spans:
+        bounds = [one for one in (span.num, span.txt) if one is not None and one.points is not None]
+        if isinstance(span.key, str) or span.times or any(len(one.points or ()) > 1 for one in bounds):
+            return False
+        for order in (place, [column.desc() for column in place]):
+            found += connection.execute(span.select("time").order_by(*order).limit(1)).scalars()
+    ends = (select(end(run.c.time)).scalar_subquery() for end in (func.min, func.max))
+    first, last = connection.execute(select(*ends)).one()
+    return bool(found) and max(found) - min(found) < _NEAR * (last - first)
+
+
+def _timed(connection: Connection, span: Span) -> tuple[np.ndarray, tuple[float, ...]]:
+    """The ids of some rows of the index, and between which times the runs began; of no rows, no times."""
+    run_id, time = span.select("run_id", "time").subquery().c
+    asked = select(joined(connection, run_id), func.min(time), func.max(time))
+    text, *ends = connection.execute(asked).one()
+    return split(text), tuple(ends) if text else ()
 
 
 def length_of(connection: Connection) -> int:

@@ -4,8 +4,10 @@ import random
 
 from sqlalchemy import event
 
+from databroker_like.codecs import decode
 from databroker_like.queries import In, NotIn, Prefix, Regex, TimeRange, parse
 from databroker_like.store import _search, _search_plan, _searching
+from databroker_like.store._search_sets import Bounds, Pieces
 from tests.store.searching import Runs
 from tests.store.test_search import road
 
@@ -20,6 +22,12 @@ QUERIES = [
     {"half": {"$ne": "odd"}},
     {"half": "odd", "third": 1},
     {"half": "odd", "third": {"$gt": 0}, "detectors": "a"},
+    {"half": "odd", "grown": {"$lte": 11}},
+    {"half": "odd", "third": 1, "grown": {"$gte": 4, "$lt": 17}},
+    {"half": "odd", "grown": {"$gt": 100}},
+    {"half": "odd", "grown": {"$lte": 7}, "scan_id": {"$gte": 20}, "third": {"$ne": 1}},
+    {"$or": [{"half": "odd", "grown": {"$gte": 15}}, {"half": "even", "grown": {"$lt": 5}}]},
+    {"half": "odd", "$nor": [{"third": 1, "grown": {"$lte": 11}}]},
     {"$or": [{"half": "odd"}, {"third": 1}]},
     {"detectors": {"$gte": "a", "$lte": "c"}},
     {"detectors": {"$all": ["a", "b"]}},
@@ -52,8 +60,10 @@ def many(number=120, seed=7):
     chance = random.Random(seed)
     runs = Runs()
     for n in range(number):
+        time = float(chance.randrange(12))  # many at the same time
         start = {
-            "time": float(chance.randrange(12)),  # many at the same time
+            "time": time,
+            "grown": 2 * time,
             "scan_id": n,
             "half": "odd" if n % 2 else "even",
             "third": n % 3,
@@ -138,3 +148,23 @@ def test_a_page_of_many_runs_reads_few_of_them(monkeypatch):
     # Looking at the first ones is a guess, and the index decides.
     assert len(decoded) <= 4 * 2 * (_searching.FIRST + _searching.THEN)
     assert len(read) < 100
+
+
+def test_of_what_lies_in_order_of_time_that_is_read_which_the_others_leave(monkeypatch):
+    runs = Runs()
+    for n in range(60):
+        runs.add({"time": float(n), "scan_id": n, "half": "odd" if n % 2 else "even"})
+    monkeypatch.setattr(_searching, "FEW", 10)
+    query = {"half": "odd", "scan_id": {"$gte": 10, "$lte": 29}}
+    with runs.engine.connect() as connection:
+        search = _searching.Search(connection, parse(query), decode)
+        assert search.count() == 10
+        (read,) = (one for one in search._bits if isinstance(one, Pieces) and one.spans[0].is_point)
+        assert read.spans[0].times == (Bounds(None, 10.0, 29.0),)
+        assert search._bits[read].array.sum() == 10
+        search = _searching.Search(connection, parse({"half": "odd", "scan_id": {"$gt": 99}}), decode)
+        assert (search.count(), list(search.pages(True, 0, 5))) == (0, [])
+    runs.check(query)
+    for limit in (3, 15):
+        runs.check(query, limit=limit, newest_first=True)
+        runs.check(query, limit=limit)
