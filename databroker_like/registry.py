@@ -53,6 +53,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "PIL": "files",
         "imagecodecs": "files",
         "zarr": "zarr",
+        "numcodecs": "zarr",
         "awkward": "arrays",
         "ragged": "arrays",
         "sparse": "arrays",
