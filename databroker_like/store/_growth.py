@@ -81,11 +81,11 @@ def insert_event(insert: Callable[..., None], store: Store, tail: Tail, doc: Doc
 
 
 #: Not where a segment holds the row already: another process may have recorded it, and made columns of it. Nor where
-#: the run has been deleted, and the descriptor with it.
+#: the run has been deleted, and the descriptor with it; nor where somebody recorded its stop document.
 INSERT_EVENT = text(
     "INSERT INTO event (place, position, seq_num, body) SELECT :place, :position, :seq_num, :body WHERE (SELECT "
     "coalesce((SELECT first + rows FROM segment WHERE descriptor_id = d.id ORDER BY first DESC LIMIT 1), 0) "
-    "FROM descriptor AS d WHERE d.id = :descriptor_id) <= :row"
+    "FROM descriptor AS d JOIN run AS r ON r.id = d.run_id WHERE d.id = :descriptor_id AND r.stop IS NULL) <= :row"
 )
 
 
@@ -131,16 +131,19 @@ def insert_page(store: Store, tail: Tail, doc: Doc) -> None:
         _settle(store, tail)
 
 
-def _end(connection: Connection, descriptor_id: int) -> int:
-    """The first row of a descriptor that nobody has written."""
+def _end(connection: Connection, descriptor_id: int) -> int | None:
+    """The first row of a descriptor that nobody has written; None when the run has its stop document."""
     low = descriptor_id * ROWS
-    last, sealed = connection.execute(_END, {"id": descriptor_id, "low": low, "high": low + ROWS - 1}).one()
+    last, sealed, is_over = connection.execute(_END, {"id": descriptor_id, "low": low, "high": low + ROWS - 1}).one()
+    if is_over:
+        return None
     return row_of(last) + 1 if last is not None else int(sealed or 0)
 
 
 _END = text(
     "SELECT (SELECT max(place) FROM event WHERE place BETWEEN :low AND :high), "
-    "(SELECT first + rows FROM segment WHERE descriptor_id = :id ORDER BY first DESC LIMIT 1)"
+    "(SELECT first + rows FROM segment WHERE descriptor_id = :id ORDER BY first DESC LIMIT 1), "
+    "(SELECT r.stop IS NOT NULL FROM descriptor AS d JOIN run AS r ON r.id = d.run_id WHERE d.id = :id)"
 )
 
 

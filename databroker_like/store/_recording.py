@@ -19,7 +19,7 @@ from databroker_like.store._database import Overtaken
 from databroker_like.store._growth import INSERT_EVENT, insert_event, insert_page, seal
 from databroker_like.store._needed import check_needed
 from databroker_like.store._open_runs import OpenRun, OpenRuns
-from databroker_like.store._tail import Tail, next_position
+from databroker_like.store._tail import Tail, is_over, next_position
 from databroker_like.store._terms import index_run, index_stop
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ class StoreSink:
             ids = doc["datum_id"]
         self._refuse_after_stop(run, name, doc)
         with self._store.write() as connection:
+            if is_over(connection, run.id):
+                raise Overtaken("another process recorded the end of the run first")
             if run.is_shared:
                 run.next_position = max(run.next_position, next_position(connection, run.id))
             position = run.next_position
@@ -278,12 +280,8 @@ class StoreSink:
     @staticmethod
     def _refuse_twice(connection: Connection, run: OpenRun, name: str, uid: str) -> None:
         """Nobody recorded the document since it was looked for; and nobody does before this transaction ends."""
-        from sqlalchemy import select
-
-        # SQLite has one writer in any case, and knows no such lock.
-        connection.execute(select(tables.run.c.id).where(tables.run.c.id == run.id).with_for_update())
-        if connection.execute(_held(run, name, uid)).first() is not None:
-            raise Overtaken("another process recorded the same document first")
+        if is_over(connection, run.id) or connection.execute(_held(run, name, uid)).first() is not None:
+            raise Overtaken("another process recorded the same document, or the end of the run, first")
 
     def _refuse_after_stop(self, run: OpenRun, name: str, doc: Doc) -> None:
         if run.is_finished:

@@ -12,7 +12,7 @@ from databroker_like.store._positions import decode_positions
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["OpenRun", "Tail", "load_tail", "next_position"]
+__all__ = ["OpenRun", "Tail", "is_over", "load_tail", "next_position"]
 
 
 @dataclass
@@ -73,6 +73,15 @@ class Tail:
     inline_rows: int = 0
     inline_size: int = 0
     not_before: float = 0.0
+
+
+def is_over(connection: Connection, run_id: int) -> bool:
+    """Whether somebody recorded the stop document of a run; nobody else does before this transaction ends."""
+    from sqlalchemy import select
+
+    # SQLite has one writer in any case, and knows no such lock.
+    query = select(tables.run.c.stop.is_not(None)).where(tables.run.c.id == run_id).with_for_update()
+    return bool(connection.execute(query).scalar())
 
 
 def next_position(connection: Connection, run_id: int) -> int:

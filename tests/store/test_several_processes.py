@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databroker_like.errors import NotWritable
+from databroker_like.errors import Conflict, InvalidDocument, NotWritable
 from databroker_like.store import _growth
 from databroker_like.store._database import Overtaken
 from databroker_like.store._recording import StoreSink
@@ -106,6 +106,39 @@ def test_a_stop_document_of_one_that_was_left_behind_comes_last(store, two):
     assert recorded(store, "a") == docs
     with pytest.raises(ValueError, match="after the stop document"):
         send(StoreSink(Store(store.path)), [("event", make_event("a", 99))])
+    assert store.check() == []
+
+
+def late_documents():
+    resource = {"uid": "a-r", "run_start": "a", "spec": "X", "root": "/", "resource_path": "x", "resource_kwargs": {}}
+    datum = {"datum_id": "a-r/9", "resource": "a-r", "datum_kwargs": {}}
+    page = {"resource": "a-r", "datum_id": ["a-r/8"], "datum_kwargs": {}}
+    return [
+        ("event", make_event("a", 99)),
+        ("event_page", as_page([make_event("a", 98), make_event("a", 99)])),
+        ("event_page", as_page([make_event("a", 3), make_event("a", 99)])),
+        ("descriptor", {**make_run("a", 0)[1][1], "uid": "late"}),
+        ("resource", {**resource, "uid": "late"}),
+        ("datum", datum),
+        ("datum_page", page),
+        ("stop", {**make_run("a", 9)[-1][1], "uid": "late"}),
+    ], ("resource", resource)
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("events", [3, 40], ids=["a few events", "many events"])
+def test_what_is_left_behind_by_the_stop_document_of_another_is_refused(store, two, number, events):
+    first, second = two
+    late, resource = late_documents()
+    docs = make_run("a", events)
+    docs.insert(2, resource)
+    for sink in two:
+        send(sink, docs[:5])
+    send(first, docs[5:])
+    with pytest.raises((InvalidDocument, Conflict), match=r"comes after the stop document of run a|holds another stop"):
+        second.insert(*late[number])
+    send(second, docs)
+    assert recorded(store, "a") == docs
     assert store.check() == []
 
 
