@@ -126,7 +126,7 @@ def test_a_key_that_is_missing_among_results_names_those_near_it_among_them(serv
     tree = {name: MapNode({}, metadata={"color": color}) for name, color in (("image", "red"), ("images", "blue"))}
     red = served(MapNode({"zoo": MapNode(tree)}))["zoo"].search(q.Key("color") == "red")
     with pytest.raises(
-        errors.NotFound, match="no 'imagse' among the results of this search in .*zoo; nearest: 'image'$"
+        errors.NotFound, match=r"no 'imagse' among the results of this search in .*zoo; nearest: 'image'$"
     ):
         red["imagse"]
     with pytest.raises(errors.NotFound) as told:
