@@ -134,7 +134,7 @@ class BlueskyEmbeddedCatalog(Broker):
         NoSuchRun
             When a uid is of no run of this catalog; none is deleted then.
         Invalid
-            When a run has no stop document and ``unfinished`` is False; none is deleted then.
+            When a run has no stop document and ``unfinished`` is False, none being deleted then; or without any uid.
         NotWritable
             When the store cannot be written to.
 
@@ -147,6 +147,8 @@ class BlueskyEmbeddedCatalog(Broker):
         >>> len(catalog)
         0
         """
+        if not uids:
+            raise Invalid("no uid is given, and nothing is deleted; catalog.search({...}).delete_all() deletes several")
         outside = [uid for uid in uids if not isinstance(uid, str) or not self.collection.matches(uid, self._query)]
         if outside:
             odd = not all(isinstance(uid, str) for uid in uids)
@@ -178,7 +180,8 @@ class BlueskyEmbeddedCatalog(Broker):
         Raises
         ------
         Invalid
-            When it is all runs of the catalog, without a search and without ``older_than``.
+            When it is all runs of the catalog, without a search and without ``older_than``; or when ``older_than`` is
+            negative or nothing, which all runs are older than.
         WrongType
             When ``older_than`` is no `datetime.timedelta`.
         NotWritable
@@ -195,6 +198,11 @@ class BlueskyEmbeddedCatalog(Broker):
         if older_than is not None:
             if not isinstance(older_than, timedelta):
                 raise WrongType(f"older_than is a span of time, such as timedelta(days=365), not {older_than!r}")
+            if older_than <= timedelta(0):
+                raise Invalid(
+                    f"older_than={older_than!r} is no age, and all runs are older; give one such as timedelta(days=365), "
+                    "or leave it out to delete all that a search finds"
+                )
             query = both(query, Lte("time", time.time() - older_than.total_seconds()))
         if isinstance(query, Everything):
             raise Invalid(

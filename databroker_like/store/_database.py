@@ -169,13 +169,17 @@ class Database:
 
         Raises
         ------
+        InvalidFile
+            When its folder is a file.
         NotWritable
-            When that cannot be found out, because its folder is closed to this user, or is no folder.
+            When that cannot be found out, because its folder is closed to this user.
         """
         try:
             os.stat(self.path)
         except FileNotFoundError:
             return False
+        except NotADirectoryError:
+            raise InvalidFile(_file_for_a_folder(os.path.dirname(self.path))) from None
         except OSError as error:
             folder = os.path.dirname(self.path)
             raise NotWritable(f"the store {folder} cannot be looked at: {error.strerror or error}") from error
@@ -386,6 +390,15 @@ def _prepare_to_write(timeout: float, connection: Any, record: Any) -> None:
     _write_ahead(connection, timeout)
     _run(connection, f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     _prepare_to_read(connection, record)
+
+
+def _file_for_a_folder(folder: str) -> str:
+    """What to say of a path at which a file lies where there is to be a folder."""
+    file = folder
+    while os.path.dirname(file) != file and not os.path.lexists(file):
+        file = os.path.dirname(file)
+    whose = "it" if file == folder else repr(file)
+    return f"there is no store at {folder!r}: {whose} is a file, and a store is a folder"
 
 
 def _prepare_to_read(connection: Any, record: Any) -> None:

@@ -8,6 +8,7 @@ import pickle
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from databroker_like.errors import (
     WrongType,
 )
 from databroker_like.store import _growth as growth
+from databroker_like.store._store import Store
 from databroker_like.testing import _runs as samples
 
 Documents = list[tuple[str, dict[str, Any]]]
@@ -261,12 +263,20 @@ def test_what_cannot_be_a_store_is_told_when_the_catalog_is_made(given: Any, err
     assert "secret" not in str(raised.value)
 
 
-def test_a_store_that_would_be_in_a_file_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("inside", "which"), [("", "it"), ("/runs/more", "'.*/notes'")])
+def test_a_store_that_would_be_in_a_file_says_so(tmp_path: Path, inside: str, which: str) -> None:
     (tmp_path / "notes").write_text("no folder")
-    catalog = BlueskyEmbeddedCatalog(tmp_path / "notes")
-    with pytest.raises(NotWritable, match="notes cannot be looked at: Not a directory"):
+    catalog = BlueskyEmbeddedCatalog(f"{tmp_path}/notes{inside}")
+    told = f"no store at '.*/notes{inside}': {which} is a file, and a store is a folder"
+    with pytest.raises(InvalidFile, match=told):
         len(catalog)
-    assert "Not a directory" in repr(catalog)
+    with pytest.raises(InvalidFile, match=told):
+        record(catalog, samples.scalars())
+    assert "is a file, and a store is a folder" in repr(catalog)
+    with pytest.raises(InvalidFile, match=told):
+        Store(tmp_path / "restored").restore(catalog.store.path)
+    assert not (tmp_path / "restored").exists()
+    assert (tmp_path / "notes").read_text() == "no folder"
 
 
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
@@ -287,6 +297,18 @@ def test_a_slip_in_deleting_is_told(catalog: BlueskyEmbeddedCatalog) -> None:
         catalog.delete(["one"])  # type: ignore[arg-type]
     with pytest.raises(WrongType, match=r"timedelta\(days=365\), not 365"):
         catalog.delete_all(older_than=365)  # type: ignore[arg-type]
+    with pytest.raises(Invalid, match=r"no uid is given, and nothing is deleted"):
+        catalog.delete()
+    assert list(catalog) == ["one"]
+
+
+@pytest.mark.parametrize("age", [timedelta(days=-1), timedelta(0), timedelta(microseconds=-1)], ids=repr)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_age_that_every_run_has_deletes_none(catalog: BlueskyEmbeddedCatalog, age: timedelta, dry_run: bool) -> None:
+    record(catalog, samples.scalars(uid="one"))
+    for found in (catalog, catalog.search({"uid": "one"})):
+        with pytest.raises(Invalid, match=r"is no age, and all runs are older; give one such as timedelta\(days=365\)"):
+            found.delete_all(older_than=age, dry_run=dry_run)
     assert list(catalog) == ["one"]
 
 
