@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from databroker_like.errors import InvalidFile
 from databroker_like.files._table import PART_BYTES, LazyTable, TableInfo
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CSVTable"]
 
 _WHAT = "a CSV file"
-_QUOTE, _LINE_END = b'"', b"\n"
+_QUOTE, _LINE_ENDS = '"', ("\n", "\r")
 _PIECE = 1 << 20
 #: Of which type a column is shows when all of it was seen; who lists a folder waits for that.
 _MOST_BYTES = 4 << 30
@@ -42,8 +42,9 @@ class CSVTable(LazyTable):
 
     Notes
     -----
-    What is not UTF-8 is read as Latin-1. A column of which nothing is there has numbers; two columns of one name are
-    told apart by a number after it.
+    Lines end as on any system: with LF, CR LF or CR. What is not UTF-8 is read as Latin-1. Whole numbers that are too
+    large for int64 are uint64 where all of a column fit, and float64 otherwise. A column of which nothing is there has
+    numbers; two columns of one name are told apart by a number after it.
 
     Examples
     --------
@@ -81,14 +82,31 @@ class CSVTable(LazyTable):
         names, begin = _header(self.path, self._encoding)
         self._cuts = [begin, *_line_ends(self.path, begin, size, self.part_bytes), size]
         rows, schema = [], pa.schema([(name, pa.null()) for name in names])
+        large: set[str] = set()
         for part in range(len(self._cuts) - 1):
             table = self._parsed(part, names, None)
             if pa.binary() in table.schema.types:
                 raise UnicodeDecodeError(self._encoding, b"", 0, 1, "bytes that are no text")
             rows.append(table.num_rows)
             schema = _both(schema, table.schema)
+            large.update(name for name in names if _is_large(table[name]))
         fields = [(name, _sent_as(kind)) for name, kind in zip(names, schema.types, strict=True)]
+        fields = [(name, self._of_large(name, names, kind) if name in large else kind) for name, kind in fields]
         return TableInfo(pa.schema(fields), tuple(rows))
+
+    def _of_large(self, name: str, names: list[str], kind: pa.DataType) -> pa.DataType:
+        """The type of a column with numbers beyond int64: uint64 where each of them is a whole number that fits."""
+        import pyarrow as pa
+
+        if kind != pa.float64():
+            return kind
+        whole = pa.schema([(name, pa.uint64())])
+        try:
+            for part in range(len(self._cuts) - 1):
+                self._parsed(part, names, whole, [name])
+        except pa.ArrowInvalid:
+            return kind
+        return pa.uint64()
 
     def _read(self, part: int, columns: Sequence[str] | None) -> pa.Table:
         with reading(self.path, _WHAT, ValueError):
@@ -127,23 +145,23 @@ def _header(path: str, encoding: str) -> tuple[list[str], int]:
     """The names of the columns, and where the first row begins."""
     import csv
 
-    with open(path, "rb") as file:
-        begun = file.read(3)
+    with open(path, "rb") as binary:
+        begun = binary.read(3)
         if begun.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise InvalidFile(f"{path!r} is text in UTF-16; save it in UTF-8")
         if not begun:
             raise InvalidFile(f"{path!r} is empty: it has no header")
-        file.seek(3 if begun == b"\xef\xbb\xbf" else 0)
-        line = b""
+        begin = end = 3 if begun == b"\xef\xbb\xbf" else 0
+        file, line = _lines(binary, begin), ""
         while True:
             more = file.readline()
             line += more
+            end += len(more)
             if not more or (line.strip() and not line.count(_QUOTE) % 2):
                 break
             if len(line) > _PIECE:
                 raise InvalidFile(f"{path!r} has a first line of more than {_PIECE} bytes, which is no header")
-        end = file.tell()
-    rows = list(csv.reader(io.StringIO(line.decode(encoding), newline=""), skipinitialspace=True))
+    rows = list(csv.reader(io.StringIO(line.encode("latin-1").decode(encoding), newline=""), skipinitialspace=True))
     row = next((row for row in rows if row), [])
     if not row:
         raise InvalidFile(f"{path!r} has no header")
@@ -157,11 +175,17 @@ def _header(path: str, encoding: str) -> tuple[list[str], int]:
     return names, end
 
 
+def _lines(file: IO[bytes], begin: int) -> io.TextIOWrapper:
+    """The bytes of a file from a place on, each as one character, in lines that end with LF, CR LF or CR."""
+    file.seek(begin)
+    return io.TextIOWrapper(file, "latin-1", newline="")
+
+
 def _line_ends(path: str, begin: int, size: int, step: int) -> Iterator[int]:
     """Where parts end: behind a line end that is in no quoted text."""
     quoted, wanted, at = False, begin + step, begin
-    with open(path, "rb") as file:
-        file.seek(begin)
+    with open(path, "rb") as binary:
+        file = _lines(binary, begin)
         while wanted < size:
             # What is before the wanted place matters for its quotes alone.
             while at < wanted:
@@ -176,7 +200,7 @@ def _line_ends(path: str, begin: int, size: int, step: int) -> Iterator[int]:
                     return
                 at += len(line)
                 quoted ^= bool(line.count(_QUOTE) % 2)
-                if line.endswith(_LINE_END) and not quoted:
+                if line.endswith(_LINE_ENDS) and not quoted:
                     break
             if at >= size:
                 return
@@ -198,6 +222,17 @@ def _both(one: pa.Schema, other: pa.Schema) -> pa.Schema:
         return pa.float64() if numbers else pa.string()
 
     return pa.schema([(name, kind(one.field(i).type, other.field(i).type)) for i, name in enumerate(one.names)])
+
+
+def _is_large(column: pa.ChunkedArray) -> bool:
+    """Whether there are numbers that uint64 may hold and int64 does not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.type != pa.float64():
+        return False
+    found = pc.min_max(column).as_py()
+    return found["max"] is not None and 2.0**63 <= found["max"] <= 2.0**64 and found["min"] >= 0
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

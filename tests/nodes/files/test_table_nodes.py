@@ -214,6 +214,18 @@ def test_the_source_of_a_table_is_named_without_the_folder(tmp_path: Path) -> No
         ("x,y\n", {"x": [], "y": []}),
         ("x,y", {"x": [], "y": []}),
         ("x\n12345678901234567890123\n", {"x": [1.2345678901234568e22]}),
+        ("x,y\r1,a\r\r2,b\r", {"x": [1, 2], "y": ["a", "b"]}),
+        ("x,y\r1,a", {"x": [1], "y": ["a"]}),
+        ("\r\rx,y\r1,a\n2,b\r\n", {"x": [1, 2], "y": ["a", "b"]}),
+        ('"two\rlines",y\r"and\rhere",2\r', {"two\rlines": ["and\rhere"], "y": [2]}),
+        ("x,y\r", {"x": [], "y": []}),
+        ("x\n18446744073709551615\n9223372036854775809\n0\n", {"x": [2**64 - 1, 2**63 + 1, 0]}),
+        ("x,y\n,1\n9223372036854775808,2\n", {"x": [None, 2**63], "y": [1, 2]}),
+        ("x\n18446744073709551616\n1\n", {"x": [2.0**64, 1.0]}),
+        ("x\n9223372036854775808\n-1\n", {"x": [2.0**63, -1.0]}),
+        ("x\n9223372036854775808\n0.5\n", {"x": [2.0**63, 0.5]}),
+        ("x\n1e19\n1\n", {"x": [1e19, 1.0]}),
+        ("x\n9223372036854775808\nnan\n", {"x": [2.0**63, None]}),
     ],
 )
 def test_csv_is_numbers_truth_values_and_texts(tmp_path: Path, text: str, columns: dict[str, list[Any]]) -> None:
@@ -289,6 +301,38 @@ def test_the_type_of_a_column_of_csv_is_that_of_all_its_parts(tmp_path: Path, mo
     first = node.read_partition(0)
     assert first.schema.equals(node.structure().schema)
     assert first["z"][0].as_py() == "5"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_csv_is_cut_into_parts_at_line_ends_of_any_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    lines = ["x,y", *(f'{n},"{n}{end}, {n}"' for n in range(100))]
+    (tmp_path / "t.csv").write_bytes(end.join(lines).encode())
+    monkeypatch.setattr("databroker_like.files.csv_table.PART_BYTES", 100)
+    node = table_in(tmp_path, "t")
+    parts = [node.read_partition(number) for number in range(node.structure().npartitions)]
+    assert len(parts) > 4
+    assert max(part.num_rows for part in parts) < 20
+    assert pa.concat_tables(parts).to_pydict() == {
+        "x": list(range(100)),
+        "y": [f"{n}{end}, {n}" for n in range(100)],
+    }
+
+
+def test_large_whole_numbers_of_csv_keep_their_digits_in_all_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"small first": [*range(50), 2**64 - 1], "all": [2**63 + 1] * 51, "one broken": [2**63] * 50 + [0.5]}
+    pd.DataFrame({name: pd.Series(some, dtype=object) for name, some in values.items()}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    monkeypatch.setattr("databroker_like.files.csv_table.PART_BYTES", 200)
+    node = table_in(tmp_path, "t")
+    assert node.structure().npartitions > 4
+    assert [str(kind) for kind in node.structure().schema.types] == ["uint64", "uint64", "double"]
+    assert node.read().to_pydict() == values
+    assert node.read_partition(0, ["small first"]).schema.types == [pa.uint64()]
 
 
 # -- Excel ------------------------------------------------------------------------------------------------------------
