@@ -20,7 +20,7 @@ from databroker_like.core._run_members import Fillers, Streams
 from databroker_like.core._source import GETTERS, RunSource
 from databroker_like.core._stream import BlueskyEventStream
 from databroker_like.core._transforms import parse_transforms
-from databroker_like.errors import NoSuchStream, NotOffered, listed
+from databroker_like.errors import NoSuchStream, NotOffered, WrongType, listed
 from databroker_like.show._problem import shown
 from databroker_like.show._run import RunSummary, run_html, run_text
 
@@ -265,7 +265,14 @@ get_resources, lookup_resource_for_datum, get_datum_pages, get_filler : callable
         ------
         NotOffered
             When the handler does not tell its files.
+        WrongType
+            When it is no document.
         """
+        if not isinstance(resource, Mapping):
+            raise WrongType(
+                f"{resource!r} is no resource document; the run has them as: "
+                "[doc for name, doc in run.documents(fill='no') if name == 'resource']"
+            )
         opener = opener_of(self.source.get_filler)
         if opener is None:
             handler = self.source.get_filler().get_handler(resource)

@@ -200,8 +200,8 @@ class BlueskyEmbeddedCatalog(Broker):
                 raise WrongType(f"older_than is a span of time, such as timedelta(days=365), not {older_than!r}")
             if older_than <= timedelta(0):
                 raise Invalid(
-                    f"older_than={older_than!r} is no age, and all runs are older; give one such as timedelta(days=365), "
-                    "or leave it out to delete all that a search finds"
+                    f"older_than={older_than!r} is no age, and all runs are older; give one such as "
+                    "timedelta(days=365), or leave it out to delete all that a search finds"
                 )
             query = both(query, Lte("time", time.time() - older_than.total_seconds()))
         if isinstance(query, Everything):

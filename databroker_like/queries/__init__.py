@@ -195,7 +195,7 @@ class TimeRange(Query):
 
     Parameters
     ----------
-    since, until : str, number of seconds since the epoch, or datetime, optional
+    since, until : str, number of seconds since the epoch, datetime, or numpy.datetime64, optional
         The beginning, which belongs to the range, and the end, which does not; open by default. A string is a
         date as people write it, to any granularity: ``"2014"``, ``"2014-07"``, ``"2014-07-04"``,
         ``"2014-07-04 05"``, ``"2014-07-04 05:00"``, ``"2014-07-04 05:00:30"``.

@@ -53,7 +53,7 @@ def timestamp(date: Any, zone: tzinfo) -> float:
 
     Parameters
     ----------
-    date : str, date, datetime or number
+    date : str, date, datetime, numpy.datetime64 or number
         A string in one of `FORMATS`, or in ISO 8601; a datetime with or without a zone; or seconds since the epoch.
     zone : tzinfo
         For dates without a zone of their own.
@@ -73,15 +73,27 @@ def timestamp(date: Any, zone: tzinfo) -> float:
     >>> timestamp("1970-01-02", UTC), timestamp(Date(1970, 1, 2), UTC)
     (86400.0, 86400.0)
     """
+    given = date
+    if type(date).__name__ == "datetime64" and hasattr(date, "astype"):
+        # Where it has no such datetime, numpy gives a number or None.
+        found = date.astype("datetime64[us]").item()
+        date = found if isinstance(found, datetime) else None
     if isinstance(date, str):
         date = _parsed(date.strip())
     elif isinstance(date, Date) and not isinstance(date, datetime):
         date = datetime(date.year, date.month, date.day)
     if not isinstance(date, datetime):
-        if isinstance(date, bool) or not hasattr(date, "__float__") or math.isnan(date):
-            raise Invalid(f"{date!r} is no time: neither a date, a datetime nor seconds since the epoch")
+        if not _is_number(date):
+            raise Invalid(f"{given!r} is no time: neither a date, a datetime nor seconds since the epoch")
         return date
     return (date if date.tzinfo is not None else _localized(date, zone)).timestamp()
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and hasattr(value, "__float__") and not math.isnan(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _parsed(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -232,6 +233,11 @@ def origins(source: Any, query: Any = None, revision: int | None = 0) -> list[Or
     """
     if isinstance(source, BlueskyRun):
         source = [source]
+    if isinstance(source, str | os.PathLike):
+        raise WrongType(
+            f"runs are taken from a catalog, and {source!r} is a path; open what is there first, such as a store with "
+            f"BlueskyEmbeddedCatalog({os.fspath(source)!r})"
+        )
     catalog = None if isinstance(source, list | tuple) else getattr(source, "v2", None)
     if catalog is not None:
         found = catalog if query is None else catalog.search(query)

@@ -360,8 +360,16 @@ class Broker(Finding):
         -------
         list of (old path, new path)
             The files that were copied.
+
+        Raises
+        ------
+        WrongType
+            When nothing can be recorded in ``db``.
         """
-        return export(self._reg, _headers(headers), db.insert, new_root, copy_kwargs)
+        insert = getattr(db, "insert", None)
+        if insert is None:
+            raise WrongType(f"runs are exported into a Broker, or what has insert(name, doc); {db!r} is none")
+        return export(self._reg, _headers(headers), insert, new_root, copy_kwargs)
 
     def export_size(self, headers: Any) -> float:
         """How large the external files of some runs are.

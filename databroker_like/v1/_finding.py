@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -137,7 +138,7 @@ class Finding:
         self.aliases[key] = func
 
     def _check_alias(self, key: str) -> None:
-        if not isinstance(key, str) or not key.isidentifier():
+        if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key):
             raise Invalid(f"{key!r} is not a legal alias; it is to be a name in Python, such as 'calibrations'")
         if hasattr(type(self), key) or key in self.__dict__:
             raise Invalid(f"{key!r} is not a legal alias; a Broker has something else of that name")

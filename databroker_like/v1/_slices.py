@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from databroker_like.errors import Invalid
+from databroker_like.errors import Invalid, WrongType
 
 __all__ = ["positions"]
 
@@ -23,12 +23,20 @@ def positions(key: slice) -> list[int]:
     ------
     Invalid
         When the beginning is open or counts from the oldest run: that would be everything there is.
+    WrongType
+        When a part of it is no whole number.
 
     Examples
     --------
     >>> positions(slice(-3, None)), positions(slice(-5, -2)), positions(slice(-5, None, 2))
     ([-1, -2, -3], [-3, -4, -5], [-1, -3, -5])
     """
+    for part in (key.start, key.stop, key.step):
+        if part is not None and not hasattr(part, "__index__"):
+            raise WrongType(
+                f"a slice counts runs from the most recent one, as in db[-5:], and {part!r} is no whole number; runs "
+                "of several uids are db[['41fb', '9ac2']], those of some time db(since='2024-01', until='2024-02')"
+            )
     start, stop, step = key.start, key.stop, 1 if key.step is None else key.step
     if start is None:
         raise Invalid(

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databroker_like.core import BlueskyRun, BlueskyRunFromGenerator, Descriptor, Resource, Start, Stop
-from databroker_like.errors import Invalid, NotOffered
+from databroker_like.errors import Invalid, NotOffered, WrongType
 
 NUMBER = {"dtype": "number"}
 
@@ -371,6 +371,8 @@ def test_the_files_of_a_resource_are_listed(images: Any, tmp_path: Path) -> None
     images.handlers["NPY"] = lambda path: lambda index: None
     with pytest.raises(NotOffered, match="get_file_list"):
         images.run.get_file_list(resource)
+    with pytest.raises(WrongType, match=r"'x' is no resource document; the run has them as: \[doc for"):
+        run.get_file_list("x")
 
 
 def test_fillers_are_those_of_event_model(images: Any) -> None:

@@ -117,6 +117,11 @@ def test_what_cannot_be_meant_is_refused(samples: Any) -> None:
         copy([source[1]], dest, query={})
     with pytest.raises(WrongType, match="none of them"):
         copy([3], dest)  # type: ignore[list-item]
+    for path in ("runs/store", "", Path("runs/store")):
+        with pytest.raises(
+            WrongType, match=r"is a path; open what is there first, such as .*BlueskyEmbeddedCatalog\('"
+        ):
+            copy(path, dest)  # type: ignore[arg-type]
     with pytest.raises(WrongType, match="copied into a catalog"):
         copy(source, "somewhere")  # type: ignore[arg-type]
     with pytest.raises(NotOffered, match="only reads"):

@@ -68,6 +68,9 @@ NOWHERE: list[tuple[Any, type[Exception], str]] = [
     (slice(None), Invalid, "slice.start cannot be None"),
     (slice(1, 2), Invalid, "slice.start must be negative"),
     (slice(-2, 5), Invalid, "slice.stop must be <= 0"),
+    (slice("a", "b"), WrongType, "'a' is no whole number; runs of several uids are db"),
+    (slice(-5, "b"), WrongType, "'b' is no whole number"),
+    (slice(-5.0, None), WrongType, "-5.0 is no whole number"),
     (None, WrongType, "NoneType"),
     (1.5, WrongType, "float"),
 ]
@@ -164,7 +167,7 @@ def test_an_alias_is_a_search(full: Any) -> None:
     assert ids(full.counts) == [1]
 
 
-@pytest.mark.parametrize("name", ["get_table", "filters", "name", "not one", "", 3])
+@pytest.mark.parametrize("name", ["get_table", "filters", "name", "not one", "class", "None", "", 3])
 def test_an_alias_takes_the_place_of_nothing(one: Any, name: Any) -> None:
     with pytest.raises(Invalid, match="not a legal alias"):
         one.alias(name, plan_name="count")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
-from databroker_like.errors import Conflict, Invalid, InvalidDocument, MissingFile, NoSuchHandler
+from databroker_like.errors import Conflict, Invalid, InvalidDocument, MissingFile, NoSuchHandler, WrongType
 from databroker_like.testing import _runs as samples
 from databroker_like_handlers.npy import NumpySeqHandler
 
@@ -50,6 +50,11 @@ def test_a_run_is_there_as_it_was_here(db: Any, one: Any, kind: str) -> None:
     # Again it is no other run.
     one.export([one["aaaa"]], db)
     assert len(db.v2) == 1
+
+
+def test_what_records_nothing_is_no_place_for_runs(one: Any) -> None:
+    with pytest.raises(WrongType, match=r"exported into a Broker, or what has insert\(name, doc\); 'x' is none"):
+        one.export([], "x")
 
 
 def test_files_stay_where_they_are_unless_there_is_a_place_for_them(here: Any, there: Any, folder: Path) -> None:
