@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import hashlib
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,11 +128,12 @@ def node_json(node: Node, path: Sequence[str], base: str, told: Told) -> dict[st
     -------
     dict
     """
+    metadata = node.metadata if told.tells("metadata") else None
     attributes: dict[str, Any] = {
         "ancestors": list(path[:-1]),
         "structure_family": node.structure_family.value if told.tells("structure_family") else None,
         "specs": [spec.to_json() for spec in node.specs] if told.tells("specs") else None,
-        "metadata": _metadata(node, told) if told.tells("metadata") else None,
+        "metadata": _selected(metadata, told),
         "structure": None,
         "access_tags": None,
         "sorting": None,
@@ -150,7 +152,7 @@ def node_json(node: Node, path: Sequence[str], base: str, told: Told) -> dict[st
         "id": path[-1] if path else "",
         "attributes": attributes,
         "links": node_links(node, path, base, with_all=with_all) if told.with_links else None,
-        "meta": None,
+        "meta": _meta(node, metadata),
     }
 
 
@@ -165,9 +167,24 @@ def _contents(node: ContainerNode, path: Sequence[str], base: str, told: Told) -
     return {key: node_json(one, (*path, key), base, deeper) for key, one in inside}
 
 
-def _metadata(node: Node, told: Told) -> Any:
-    metadata = node.metadata
-    return metadata if told.select is None else {"selected": selected(metadata, told.select)}
+def _selected(metadata: Mapping[str, Any] | None, told: Told) -> Any:
+    return metadata if metadata is None or told.select is None else {"selected": selected(metadata, told.select)}
+
+
+def _meta(node: Node, metadata: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """By what a client that keeps a finished run knows that it was changed: its start and stop may be as they were."""
+    # Of a run that goes on nothing is told, and it need not be looked for.
+    if not metadata or not metadata.get("stop") or not _is_run(node):
+        return None
+    version = node.version
+    if version is None:
+        return None
+    return {"version": hashlib.blake2b(repr(version).encode(errors="surrogatepass"), digest_size=16).hexdigest()}
+
+
+def _is_run(node: Node) -> bool:
+    """Whether it is a run, of which more is told than the protocol has."""
+    return hasattr(type(node), "parts")
 
 
 def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = True) -> dict[str, str]:
@@ -194,7 +211,7 @@ def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = T
         links["search"] = f"{base}/search/{where}"
         links["search_deep"] = f"{base}/search-deep/{where}"
         links["full"] = f"{base}/container/full/{where}"
-        if hasattr(type(node), "parts"):  # a run, of which more is told than the protocol has
+        if _is_run(node):
             links["documents"] = f"{base}/documents/{where}"
     elif family is StructureFamily.table:
         links["full"] = f"{base}/table/full/{where}"

@@ -13,7 +13,7 @@ from databroker_like import queries as q
 from databroker_like.client._finding._filters import filters_of, parameters
 from databroker_like.client._finding._paging import pages
 from databroker_like.client._runs._queries import meant_by, narrowed
-from databroker_like.client._runs._run import RemoteRun
+from databroker_like.client._runs._run import RemoteRun, told_version
 from databroker_like.client._runs._server import Server, server_at
 from databroker_like.core._collection import Head, RunCollection, check_revision
 from databroker_like.core._corrections import Corrections
@@ -141,6 +141,8 @@ class RemoteRuns(RunCollection):
     def _remember(self, item: Item) -> None:
         with self._lock:
             self._seen[item["id"]] = (time.monotonic(), item)
+            if self._last is not None and self._last[0] == item["id"]:
+                self._last = (item["id"], item)
             self._seen.move_to_end(item["id"])
             while len(self._seen) > _SEEN:
                 self._seen.popitem(last=False)
@@ -223,10 +225,13 @@ class RemoteRuns(RunCollection):
         return _documents(self._item(uid))[1]
 
     def version(self, uid: str) -> Any:
-        """The stop document as text: what was found with the start document a moment ago; None without one."""
+        """The stop document as text, and what the server tells of its version; None without a stop document.
+
+        It is what was found with the start document a moment ago.
+        """
         item = self._known(uid)
         stop = None if item is None else _documents(item)[1]
-        return None if stop is None else repr(stop)
+        return None if stop is None else (repr(stop), told_version(item))
 
     def source(self, uid: str, get_filler: Any) -> RunSource:
         """The source of a run; nothing is asked yet."""

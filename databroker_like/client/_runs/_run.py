@@ -14,9 +14,31 @@ from databroker_like.client._runs._server import Server
 from databroker_like.errors import NoSuchRun, NotFound, NotOffered
 from databroker_like.files._lazy import LazyArray
 
-__all__ = ["RemoteRun"]
+__all__ = ["RemoteRun", "told_version"]
 
 Doc = Mapping[str, Any]
+
+
+def told_version(item: Mapping[str, Any] | None) -> str | None:
+    """What becomes another when a finished run is changed, where the server tells it with the node.
+
+    Parameters
+    ----------
+    item : mapping or None
+        What the server says of the node.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> told_version({"id": "41fb8ca9", "meta": {"version": "5a"}}), told_version({"id": "41fb8ca9", "meta": None})
+    ('5a', None)
+    """
+    meta = item.get("meta") if item is not None else None
+    version = meta.get("version") if isinstance(meta, Mapping) else None
+    return None if version is None else str(version)
 
 
 class RemoteRun:
@@ -52,7 +74,7 @@ class RemoteRun:
         self._way: RunInParts | RunInLayout | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self._server, self._path, self._revision)
+        return _again, (self._server, self._path, self._revision, told_version(self._item))
 
     @property
     def _told(self) -> RunInParts | RunInLayout:
@@ -149,12 +171,13 @@ class RemoteRun:
 
 #: Runs that came from other processes a moment ago: tasks of dask bring the same one again and again.
 _KEPT, _KEPT_FOR = 16, 30.0
-_kept: OrderedDict[tuple[int, tuple[str, ...], int | None], tuple[float, RemoteRun]] = OrderedDict()
+_kept: OrderedDict[tuple[int, tuple[str, ...], int | None, str | None], tuple[float, RemoteRun]] = OrderedDict()
 _kept_lock = threading.Lock()
 
 
-def _again(server: Server, path: tuple[str, ...], revision: int | None = None) -> RemoteRun:
-    key = (id(server), path, revision)
+def _again(server: Server, path: tuple[str, ...], revision: int | None = None, version: str | None = None) -> RemoteRun:
+    # Of a run that was changed meanwhile, what is kept here is what it was.
+    key = (id(server), path, revision, version)
     with _kept_lock:
         when, run = _kept.pop(key, (0.0, None))
         if run is None or time.monotonic() - when > _KEPT_FOR:

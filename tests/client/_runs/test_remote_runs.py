@@ -327,6 +327,54 @@ def test_a_run_that_is_amended_or_deleted_is_not_what_it_was(here: Any) -> None:
             there[uid]
 
 
+def test_a_run_of_which_descriptor_and_resource_are_amended_is_read_anew(
+    here: Any, images: str, tmp_path: Path
+) -> None:
+    (descriptor,) = here[images]["primary"].metadata["descriptors"]
+    resource = next(dict(doc) for name, doc in here[images].documents(fill="no") if name == "resource")
+    (tmp_path / "images").rename(tmp_path / "moved")
+    # One after the other, both at once, and what changes how a column is read.
+    for changes in (
+        {"descriptor": {descriptor["uid"]: {"data_keys": {"motor": {"units": "um"}}}}},
+        {"resource": {resource["uid"]: {"root": str(tmp_path)}}},
+        {
+            "descriptor": {descriptor["uid"]: {"data_keys": {"motor": {"units": "cm"}}}},
+            "resource": {resource["uid"]: {"root": str(tmp_path / "moved")}},
+        },
+        {"descriptor": {descriptor["uid"]: {"data_keys": {"image": {"external": None}}}}},
+    ):
+        with served(here) as there:
+
+            def look() -> Iterator[Any]:
+                yield from (next(there.values()), there.search({})[-1], there[images])
+
+            for run in look():
+                list(run.documents(fill="no"))
+            here.amend(images, changes, reason="it was wrong")
+            expected = [(name, dict(doc)) for name, doc in here[images].documents(fill="no")]
+            for run in look():
+                assert_same([(name, dict(doc)) for name, doc in run.documents(fill="no")], expected)
+                assert run["primary"].metadata["descriptors"] == here[images]["primary"].metadata["descriptors"]
+            assert there[images] is there[images]
+            data, left_out = read_quietly(here[images]["primary"].read)
+            for read in (there[images]["primary"].read, lambda: there[images]["primary"].to_dask().load()):
+                assert read_quietly(read)[0].identical(data)
+            for fill in ("no",) if left_out else ("no", "yes"):
+                expected = [(name, dict(doc)) for name, doc in here[images].documents(fill=fill)]
+                assert_same([(name, dict(doc)) for name, doc in there[images].documents(fill=fill)], expected)
+
+
+def test_a_run_that_was_amended_is_read_anew_where_it_comes_by_pickle(here: Any) -> None:
+    uid = _insert(here, samples.scalars(1, uid="one"))
+    (descriptor,) = here[uid]["primary"].metadata["descriptors"]
+    with live(here) as url:
+        there = BlueskyRemoteCatalog(url, api_key="secret")
+        for unit in ("um", "cm"):
+            here.amend(uid, {"descriptor": {descriptor["uid"]: {"data_keys": {"motor": {"units": unit}}}}}, reason="r")
+            found = pickle.loads(pickle.dumps(there[uid]))["primary"].metadata["descriptors"][0]
+            assert found["data_keys"]["motor"]["units"] == unit
+
+
 def test_every_revision_is_what_it_is_here(here: Any, images: str, frames: str, tmp_path: Path) -> None:
     run = here[images]
     (descriptor,) = run["primary"].metadata["descriptors"]

@@ -64,6 +64,30 @@ def test_what_is_in_a_run_is_read_at_a_revision(catalog, tmp_path):
         assert now.headers["etag"] != before.headers["etag"]
 
 
+def test_a_finished_run_is_told_with_a_version_that_every_amendment_makes_another(catalog):
+    client = caller(MapNode({"raw": RunsNode(catalog), "other": MapNode({})}))
+    (descriptor,) = catalog["run"]["primary"].metadata["descriptors"]
+
+    def versions(**params):
+        node = client.get("/api/v1/metadata/raw/run", params=params).json()["data"]
+        (listed,) = client.get("/api/v1/search/raw", params=params).json()["data"]
+        return node["meta"], listed["meta"]
+
+    seen = []
+    for unit in ("um", "cm"):
+        alone, listed = versions()
+        assert alone == listed == versions(fields="metadata")[0]
+        assert alone not in seen
+        seen.append(alone)
+        amended = {"data_keys": {"motor": {"units": unit}}}
+        catalog["run"].amend({"descriptor": {descriptor["uid"]: amended}}, reason="it was another")
+    assert versions(fields="specs") == (None, None)
+    for name, doc in list(samples.scalars(1, uid="goes-on"))[:-1]:
+        catalog.v1.insert(name, doc)
+    for path in ("raw/goes-on", "other"):
+        assert client.get(f"/api/v1/metadata/{path}").json()["data"]["meta"] is None
+
+
 def test_what_transforms_take_away_is_taken_away_of_what_was_before_too(catalog, tmp_path):
     with closing(BlueskyEmbeddedCatalog(str(tmp_path / "store"), transforms={"start": without_sample})) as mended:
         client = caller(MapNode({"raw": RunsNode(mended)}))
