@@ -107,17 +107,37 @@ def as_arrow(column: Any, look: Look, where: str) -> pa.Array:
         return pa.array([_json(value) for value in scalars(column)], pa.string())
     if look.dtype.kind in "US":
         kind = pa.string() if look.dtype.kind == "U" else pa.binary()
+        values = scalars(column)
         try:
-            return pa.array(scalars(column), kind)
-        except UnicodeEncodeError:  # half a surrogate pair, which is no text in UTF-8
-            return pa.array([text.encode("utf-8", "replace").decode() for text in scalars(column)], kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise _changed(where, look) from error
+            return pa.array(values, kind)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+            texts = _as_read(values, look, where)
+        if look.dtype.kind == "U":  # half a surrogate pair is no text in UTF-8
+            texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        return pa.array(texts, kind)
     array = as_array(column)
     if array.shape[1:] != look.shape or array.dtype.kind not in "biuf":
         raise _changed(where, look)
     flat = pa.array(array.astype(look.dtype.newbyteorder("="), copy=False).reshape(-1), from_pandas=False)
     return _in_lists(flat, len(array), look.shape)
+
+
+def _as_read(values: list[Any], look: Look, where: str) -> list[Any]:
+    """Texts and other values as the texts that reading the column makes of them."""
+    import numpy as np
+
+    kind: type = str if look.dtype.kind == "U" else bytes
+    if all(isinstance(value, kind) for value in values):
+        return values
+    try:
+        # A text at the end, since these rows may be numbers alone.
+        array = np.array([*values, kind()])[:-1]
+    except (TypeError, ValueError, OverflowError) as error:  # what numpy makes no array of
+        raise _changed(where, look) from error
+    if array.dtype.kind != look.dtype.kind or array.ndim > 1:
+        raise _changed(where, look)
+    found: list[Any] = array.tolist()
+    return found
 
 
 def _in_lists(flat: pa.Array, rows: int, shape: Sequence[int]) -> pa.Array:

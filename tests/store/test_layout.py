@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,54 @@ def test_values_of_no_one_type_stand_in_the_table_as_json(stored):
     assert found == [1, "a", None, {"x": [1.5]}, [1, [2]], [0, 1]]
     assert table.read(["bytes"])["bytes"].to_pylist() == [b"a"] * 6
     assert table.read(["odd"])["odd"].to_pylist() == ["?"] * 6
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["plain", "segments"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["x", 1],
+        [2.5, "longer text"],
+        ["x", True],
+        ["x", math.nan, 1e300],
+        ["", 0],
+        ["x", b"b"],
+        [1, b"b"],
+        [b"b", math.nan],
+        ["\u00b5", 1],
+        ["x" * 40, 1, -(2**63)],
+    ],
+    ids=ascii,
+)
+def test_texts_among_other_values_stand_in_the_table_as_reading_gives_them(values, stored):
+    run = run_of(with_columns({"mixed": values}))
+    source = source_of(run)
+    layout = run_layout(segmented(source) if stored else source)
+    assert check_values(run, layout) > 0
+    table = layout.streams["primary"].tables["internal"]
+    whole = table.read(["mixed"])
+    assert str(table.schema.field("mixed").type) in ("string", "binary")
+    for row in range(len(values)):
+        assert table.read(["mixed"], row, row + 1).equals(whole.slice(row, 1))
+
+
+def test_half_a_surrogate_pair_beside_a_number_is_replaced():
+    source = source_of(run_of(with_columns({"mixed": ["\ud800", 1]})))
+    table = run_layout(source).streams["primary"].tables["internal"]
+    assert table.read(["mixed"])["mixed"].to_pylist() == ["?", "1"]
+
+
+def test_texts_that_become_nothing_after_the_run_was_looked_at_are_told_of():
+    documents = with_columns({"x": ["a", "b"]})
+    source = source_of(run_of(documents))
+    table = run_layout(source).streams["primary"].tables["internal"]
+    for changed_to in ([["a"], "b"], [["a"], ["b"]], [None, 1], [b"\xff", "a"], [{}, 2**70]):
+        page = {**source_pages(documents)[0], "data": {"x": changed_to}}
+        changed = dataclasses.replace(
+            table, source=dataclasses.replace(source, get_event_pages=lambda *a, page=page, **k: [page])
+        )
+        with pytest.raises(Invalid, match="describe the run again"):
+            changed.read(["x"])
 
 
 def test_very_many_columns_are_several_tables(monkeypatch):
