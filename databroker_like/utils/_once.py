@@ -14,8 +14,8 @@ class once(Generic[T]):
     """A property that is worked out when it is first asked for, and is what it is from then on.
 
     It is `functools.cached_property` as it is from Python 3.12 on: before, an object that works one out keeps all
-    others of its class waiting. Threads that ask for the first time together each work it out, and one of the values
-    stays.
+    others of its class waiting. Threads that ask for the first time together each work it out, and all of them get the
+    one of the values that stays.
 
     Parameters
     ----------
@@ -51,5 +51,5 @@ class once(Generic[T]):
         if instance is None:
             return self
         # What is in the dictionary of the object is found there from then on, and this is not asked any more.
-        found = instance.__dict__[self._name] = self._work_out(instance)
+        found: T = instance.__dict__.setdefault(self._name, self._work_out(instance))
         return found

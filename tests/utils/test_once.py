@@ -1,6 +1,7 @@
 """A property is worked out once, and nobody waits for that of another object."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from databroker_like.utils._once import once
 
@@ -16,7 +17,7 @@ class Slow:
         """What it is."""
         self.times += 1
         self.asked.set()
-        assert self.may.wait(30)
+        assert self.may.wait(300)
         return self
 
 
@@ -35,12 +36,28 @@ def test_an_object_waits_for_no_other():
     thread = threading.Thread(target=lambda: first.value)
     thread.start()
     try:
-        assert first.asked.wait(30)
+        assert first.asked.wait(300)
         assert other.value is other
     finally:
         first.may.set()
-        thread.join(30)
+        thread.join(300)
     assert first.value is first
+
+
+def test_threads_that_ask_together_get_the_same():
+    both_work_it_out = threading.Barrier(2)
+
+    class Shared:
+        @once
+        def value(self):
+            both_work_it_out.wait(300)
+            return object()
+
+    shared = Shared()
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(lambda: shared.value) for _ in range(2)]
+    first, other = (one.result() for one in asked)
+    assert first is other is shared.value
 
 
 def test_the_class_has_the_property_with_what_is_said_of_it():
