@@ -126,7 +126,9 @@ class HeldSource:
         try:
             return task.result(patience)
         except TimeoutError:
-            self._was_waited_for = True
+            with self._lock:
+                # It may have been found out meanwhile; the next time somebody waits again.
+                self._was_waited_for = self._was_waited_for or self._task is task
             if isinstance(known, BrokenNode):
                 return known
             return BrokenNode("it takes long to open; ask again in a while", metadata=said_of(self.entry))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,14 @@ def test_who_asks_for_a_source_that_took_long_to_fail_is_told_at_once_while_it_i
     tree: CatalogNode, opening: Callable[[Opening], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_source, "SLOW", -1.0)
-    is_back, tries = threading.Event(), []
+    is_tried_again, is_back, tries = threading.Event(), threading.Event(), []
 
     def away(name: str) -> None:
         if name == "two":
             tries.append(name)
             if len(tries) == 1:
                 raise Unreachable("the server is away")
+            is_tried_again.set()
             assert is_back.wait(FOREVER)
 
     opening(away)
@@ -85,6 +87,7 @@ def test_who_asks_for_a_source_that_took_long_to_fail_is_told_at_once_while_it_i
         nodes = dict(tree.items())
         assert [isinstance(node, TableNode) for node in nodes.values()] == [True, False, True]
         assert nodes["two"].metadata["error"] == "the server is away"
+    assert is_tried_again.wait(FOREVER)
     assert len(tries) == 2
     is_back.set()
     assert isinstance(until_mended(tree, "two"), TableNode)
@@ -103,6 +106,22 @@ def test_who_asks_for_a_source_that_failed_at_once_waits_until_it_is_tried_again
 
     opening(fails_once)
     assert isinstance(tree.get("one"), BrokenNode)
+    assert isinstance(tree.get("one"), TableNode)
+
+
+def test_a_source_that_opens_just_as_somebody_gives_up_is_waited_for_the_next_time(
+    tree: CatalogNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class GivenUp(Future[Any]):
+        """Who waits for it gives up when it is there."""
+
+        def result(self, timeout: float | None = None) -> Any:
+            super().result(FOREVER)
+            raise TimeoutError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(held_source, "Future", GivenUp)
+        assert "takes long" in tree.get("one").metadata["error"]
     assert isinstance(tree.get("one"), TableNode)
 
 
