@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from databroker_like import registry
+from databroker_like.errors import listed, nearest
 
 if TYPE_CHECKING:
     from databroker_like.core._yaml import open_catalog as open_catalog
@@ -75,7 +76,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("importlib.metadata").version("databroker-like")
     if name in _LEFT_OUT:
         raise AttributeError(f"module {__name__!r} has no {name!r}, which was part of version 0: {_LEFT_OUT[name]}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    near = [] if name.startswith("_") else nearest(name, [*__all__, *_MODULES])
+    said = f"; nearest: {listed(near)}" if near else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{said}")
 
 
 def __dir__() -> list[str]:

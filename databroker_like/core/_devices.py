@@ -55,3 +55,11 @@ class Devices(NotPersisted, CatalogBase):
 
     def _make_entries_container(self) -> Mapping[str, Any]:
         return self._devices
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "_devices" not in self.__dict__:
+            raise AttributeError(name)
+        try:
+            return self._devices[name]
+        except NoSuchColumn as error:
+            raise AttributeError(f"{self.name} has no attribute {name!r}, and there is {error}") from None

@@ -17,7 +17,7 @@ from databroker_like import registry
 from databroker_like.core._intake import calling_source
 from databroker_like.core._old_configs import ConfigEntry, config_entries
 from databroker_like.core._yaml_check import check_catalog, driver_class
-from databroker_like.errors import DatabrokerError, InvalidCatalog, MissingFile, listed, nearest
+from databroker_like.errors import DatabrokerError, InvalidCatalog, MissingFile, NotFound, listed, nearest
 from databroker_like.utils import catalog_search_path
 
 __all__ = ["BuiltinCatalog", "CatalogFile", "CatalogFiles", "builtin_catalog", "open_catalog"]
@@ -114,7 +114,32 @@ def _local(place: str) -> str:
     return str(split_protocol(place)[1])
 
 
-class CatalogFile(YAMLFileCatalog):
+class _Nearest(Catalog):
+    """A catalog that answers a name it does not have with the nearest that it has."""
+
+    _looked_for = ""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError as error:
+            # One of a driver's own is about something else.
+            if not isinstance(key, str) or isinstance(error, DatabrokerError) or key in self:
+                raise
+        names = list(self)
+        near = f"it has {listed(nearest(key, names) or names)}" if names else "it is empty"
+        raise NotFound(f"no source {key!r} in the catalog {self.name!r}; {near}{self._looked_for}")
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError as error:
+            if not isinstance(error.__cause__, NotFound):
+                raise
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}, and {error.__cause__}") from None
+
+
+class CatalogFile(_Nearest, YAMLFileCatalog):
     """A catalog YAML file that is checked whenever it is read, and read again when it has changed.
 
     Parameters
@@ -192,7 +217,7 @@ def _entry_of(file: CatalogFile) -> LocalCatalogEntry:
     return entry
 
 
-class CatalogFiles(YAMLFilesCatalog):
+class CatalogFiles(_Nearest, YAMLFilesCatalog):
     """Several catalog YAML files as one catalog; files that come, change and go are seen at once.
 
     Parameters
@@ -275,6 +300,7 @@ class BuiltinCatalog(CatalogFiles):
     """
 
     name = "builtin"
+    _looked_for = "; databroker_like.catalog_search_path() says where catalog files are looked for"
 
     def __init__(self, **kwargs: Any) -> None:
         self._warned: dict[str, str] = {}

@@ -310,6 +310,9 @@ def test_the_configuration_of_a_device_is_repeated_along_the_events(configured: 
     assert len(config["idle"].read()) == 0
     with pytest.raises(KeyError, match="no device 'dett' in stream 'primary' of run 41fb8ca9; it has 'det'"):
         config["dett"]
+    with pytest.raises(AttributeError, match=r"no attribute 'dett', and there is no device 'dett' .*; it has 'det'"):
+        config.dett  # noqa: B018
+    assert not hasattr(config, "nope")
 
 
 def test_the_configuration_timestamps_are_one_number_to_a_field(configured: Any) -> None:

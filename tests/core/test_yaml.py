@@ -7,11 +7,12 @@ import warnings
 
 import intake
 import pytest
+from intake.catalog.local import LocalCatalogEntry
 
 import databroker_like
 from databroker_like.core._yaml import CatalogFile, CatalogFiles, open_catalog
 from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
-from databroker_like.errors import InvalidCatalog, MissingFile
+from databroker_like.errors import InvalidCatalog, MissingFile, NotFound
 
 GOOD = """
 sources:
@@ -50,6 +51,45 @@ def test_a_good_file_opens_as_with_intake(write):
     assert catalog["mine"] == intake.open_catalog(path)["mine"]
     assert catalog.mine is catalog.mine
     assert catalog.name == intake.open_catalog(path).name
+
+
+@pytest.mark.parametrize("place", ["cat.yml", "."])
+def test_a_source_that_is_not_there_is_answered_with_the_nearest(write, tmp_path, place):
+    write(GOOD)
+    catalog = open_catalog(str(tmp_path / place))
+    told = f"no source 'mime' in the catalog '{catalog.name}'; it has 'mine'$"
+    with pytest.raises(NotFound, match=told):
+        catalog["mime"]
+    with pytest.raises(AttributeError, match=f"{type(catalog).__name__} has no attribute 'mime', and {told}"):
+        catalog.mime  # noqa: B018
+    assert "mime" not in catalog
+    assert not hasattr(catalog, "nope")
+    with pytest.raises(NotFound, match=r"no source 'other\.mine' in the catalog"):
+        catalog["other.mine"]
+    with pytest.raises(KeyError):
+        catalog["other", "mine"]
+
+
+def test_a_key_that_a_driver_of_its_own_does_not_find_is_its_own_error(write, monkeypatch):
+    def missing(*args, **kwargs):
+        raise KeyError("a key of the driver")
+
+    catalog = open_catalog(write(GOOD))
+    monkeypatch.setattr(LocalCatalogEntry, "get", missing)
+    with pytest.raises(KeyError, match="a key of the driver"):
+        catalog["mine"]
+
+
+def test_a_catalog_that_nothing_offers_says_where_it_is_looked_for():
+    with pytest.raises(NotFound, match=r"no source 'no such one' in the catalog 'builtin'; .*catalog_search_path\(\)"):
+        databroker_like.catalog["no such one"]
+
+
+def test_a_misspelt_name_of_the_package_is_answered_with_the_nearest():
+    with pytest.raises(AttributeError, match="has no attribute 'catalogs'; nearest: 'catalog'"):
+        databroker_like.catalogs  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute '__nothing__'$"):
+        databroker_like.__nothing__  # noqa: B018
 
 
 def test_a_given_name_and_description_are_used_and_the_file_read_at_once(write):
