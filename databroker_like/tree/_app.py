@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from databroker_like.errors import InvalidRequest, TooLarge
+from databroker_like.errors import InvalidRequest, TooLarge, WrongType
 from databroker_like.nodes import ContainerNode, Node
 from databroker_like.service import Access, Budget, Hold, Problem, Settings, problem_of
 from databroker_like.structures import StructureFamily
@@ -72,6 +72,8 @@ def build_app(
 
     Raises
     ------
+    WrongType
+        When what is to be served is no container of nodes, but a path, a catalog or a dictionary.
     Invalid
         When nobody could read, or the key has other characters.
 
@@ -80,6 +82,11 @@ def build_app(
     >>> from databroker_like.nodes import MapNode
     >>> app = build_app(MapNode({}, metadata={"title": "an empty tree"}), public=True)
     """
+    if not isinstance(root, ContainerNode):
+        raise WrongType(
+            f"a service serves a tree of nodes, and no {type(root).__name__}; make one: `with open_root(path) as "
+            "root:` of a folder or a file, RunsNode(catalog) of a catalog of runs, MapNode(dictionary) of several nodes"
+        )
     service = _Service(root, Access(api_key, public), settings or Settings())
     routes = []
     for name, answers in ROUTES.items():

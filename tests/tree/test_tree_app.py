@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import httpx
 import msgpack
 import numpy as np
 import pytest
 
-from databroker_like.errors import Invalid, InvalidFile, MissingFile
+from databroker_like.doors import open_root
+from databroker_like.drivers.in_memory import BlueskyInMemoryCatalog
+from databroker_like.errors import Invalid, InvalidFile, MissingFile, WrongType
 from databroker_like.nodes import ArrayData, BrokenNode, MapNode
 from databroker_like.service import Settings
 from databroker_like.tree import build_app
@@ -63,6 +66,25 @@ def test_the_key_is_taken_from_the_header_and_from_the_url(tree):
 def test_a_service_that_nobody_could_read_is_not_made(tree):
     with pytest.raises(Invalid):
         build_app(tree)
+
+
+@pytest.mark.parametrize(
+    ("root", "kind"),
+    [
+        ("runs", "str"),
+        (Path("runs"), "PosixPath"),
+        ({}, "dict"),
+        (BlueskyInMemoryCatalog(), "BlueskyInMemoryCatalog"),
+        (open_root("runs"), "_GeneratorContextManager"),
+        (ArrayData(np.zeros(1)), "ArrayData"),
+        (MapNode, "ABCMeta"),
+        (None, "NoneType"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_tree_is_not_served_and_is_told_how_it_becomes_one(root, kind):
+    with pytest.raises(WrongType, match=rf"no {kind}; .*open_root\(path\).*RunsNode\(catalog\).*MapNode\("):
+        build_app(root, public=True)
 
 
 @pytest.mark.parametrize(
