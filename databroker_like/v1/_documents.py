@@ -10,10 +10,11 @@ from databroker_like.core._documents import Flow
 from databroker_like.core._header import Header as Documents
 from databroker_like.core._header import stream_name as name_of_stream
 from databroker_like.core._pages import interlace_event_pages, unpack_datum_page, unpack_event_page
-from databroker_like.errors import WrongType
+from databroker_like.core._tell import tell
+from databroker_like.errors import WrongType, listed, nearest
 from databroker_like.utils import ALL
 
-__all__ = ["as_fields", "as_fill", "documents", "names_of"]
+__all__ = ["as_fields", "as_fill", "documents", "names_of", "tell_unknown"]
 
 Doc = Mapping[str, Any]
 
@@ -78,6 +79,34 @@ def names_of(header: Documents, stream_name: Any) -> list[str]:
     return [name for name in header.stream_names if name == stream_name]
 
 
+def tell_unknown(
+    header: Documents, stream_name: Any, fields: frozenset[str] | None, fill: Any = None, *, more: Iterable[str] = ()
+) -> None:
+    """Warn of fields that are asked for by name and that the streams do not have.
+
+    Parameters
+    ----------
+    header : core Header
+    stream_name : str or ALL
+    fields : frozenset of str, optional
+    fill : object
+        As `as_fill` takes it.
+    more : iterable of str
+        What may be asked for beside the data keys.
+    """
+    filled = as_fill(fill)[1]
+    if not (fields or filled):
+        return
+    names = set(names_of(header, stream_name))
+    known = {key for doc in header.descriptors if name_of_stream(doc) in names for key in doc.get("data_keys", {})}
+    if not known:
+        return
+    where = "the run" if stream_name is ALL else f"the stream {stream_name!r}"
+    for name in sorted(({*(fields or ())} - {*more} | {*(filled or ())}) - known):
+        # Without the uid of the run, so that of many runs it is told once.
+        tell(f"there is no data key {name!r} in {where}; it has {listed(nearest(name, known) or known)}")
+
+
 def documents(
     header: Documents, stream_name: Any = ALL, fields: Any = None, fill: Any = False
 ) -> Iterator[tuple[str, Doc]]:
@@ -88,7 +117,7 @@ def documents(
     header : core Header
     stream_name : str or ALL
     fields : iterable of str, optional
-        Only these are in the events; events that have none of them are left out.
+        Only these are in the events; events that have none of them are left out. Such as there are not: a warning.
     fill : bool or iterable of str
 
     Yields
@@ -97,6 +126,7 @@ def documents(
         ``start``, ``descriptor``, ``resource``, ``datum``, ``event``, ``stop``.
     """
     wanted = as_fields(fields)
+    tell_unknown(header, stream_name, wanted, fill)
     stop = header.stop
     yield "start", header.start
     names = set(names_of(header, stream_name))

@@ -17,7 +17,7 @@ from databroker_like.errors import NotFound, listed, nearest
 from databroker_like.show._problem import shown
 from databroker_like.show._run import run_text
 from databroker_like.utils import ALL, get_fields, wrap_in_deprecated_doct
-from databroker_like.v1._documents import documents, names_of
+from databroker_like.v1._documents import as_fields, documents, names_of, tell_unknown
 from databroker_like.v1._html import documents_html
 from databroker_like.v1._table import Times, one_after_another, table
 
@@ -251,6 +251,7 @@ class Header:
         object
         """
         header = self._data_source._header
+        tell_unknown(header, stream_name, frozenset([field]))
         names = set(names_of(header, stream_name))
         mine = [doc for doc in header.descriptors if name_of_stream(doc) in names and field in doc["data_keys"]]
         if fill and any(doc["data_keys"][field].get("external") for doc in mine):
@@ -291,8 +292,9 @@ class Header:
         -------
         pandas.DataFrame
             A row for each event, in the order of their times, with ``seq_num`` as the index. It is empty where there
-            is no such stream, or it has none of the fields.
+            is no such stream, or it has none of the fields. A field that it does not have is told by a warning.
         """
+        tell_unknown(self._data_source._header, stream_name, as_fields(fields), fill, more=["time"])
         run, times = self._data_source, Times(convert_times, timezone, localize_times)
         return one_after_another(table(run, name, fields, fill, times) for name in names_of(run._header, stream_name))
 

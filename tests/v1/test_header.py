@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_documents_of_one_stream_and_of_some_fields(db: Any) -> None:
         for event in header.events(stream, [field]):
             assert set(event["data"]) == set(event["timestamps"]) == {field}
     assert len(list(header.events(ALL))) == len(header.table(ALL))
-    assert list(header.events("nobody")) == list(header.events(fields=["nobody"])) == []
+    assert list(header.events("nobody")) == list(header.events("nobody", fields=["nobody"])) == []
     assert [name for name, _ in header.documents("nobody")] == ["start", "stop"]
 
 
@@ -99,11 +100,37 @@ def test_the_values_of_one_field(images: Any, db: Any) -> None:
     assert [value.max() for value in header.data("image")] == [0, 1, 2]
     assert list(header.data("image", fill=False)) == list(header.table()["image"])
     assert list(header.data("motor")) == [0.0, 0.1, 0.2]
-    assert list(header.data("nobody")) == list(header.data("motor", "nobody")) == []
+    assert list(header.data("motor", "nobody")) == []
     put(db, samples.several_streams(uid="aaaa"))
     for stream in db[-1].stream_names:
         for field in db[-1].fields(stream):
             assert list(db[-1].data(field, stream)) == [e["data"][field] for e in db[-1].events(stream)]
+
+
+#: What asks for a field that is not there, and where it is not.
+ASKING: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda header: list(header.data("moter")), "the stream 'primary'"),
+    (lambda header: list(header.events(fields=["moter"])), "the stream 'primary'"),
+    (lambda header: list(header.events(fill=["moter"])), "the stream 'primary'"),
+    (lambda header: list(header.documents(fields="moter")), "the run"),
+    (lambda header: header.table(fields=["moter"]), "the stream 'primary'"),
+    (lambda header: header.table(fill=["moter"]), "the stream 'primary'"),
+    (lambda header: header.table(ALL, fields=["moter", "time"]), "the run"),
+]
+
+
+@pytest.mark.parametrize(("ask", "where"), ASKING)
+def test_a_field_that_is_not_there_is_told_with_the_nearest(images: Any, ask: Callable[[Any], Any], where: str) -> None:
+    with pytest.warns(UserWarning, match=f"^there is no data key 'moter' in {where}; it has 'motor'$") as told:
+        ask(images[-1])
+    assert len(told) == 1
+    assert told[0].filename == __file__
+
+
+def test_a_run_without_streams_yet_has_none_of_the_fields_and_says_nothing(db: Any) -> None:
+    db.insert("start", {"uid": "aaaa", "time": 1000.0})
+    assert db[-1].table(fields=["motor"]).empty
+    assert list(db[-1].data("motor")) == list(db[-1].events(fields=["motor"], fill=["motor"])) == []
 
 
 @pytest.mark.parametrize(
