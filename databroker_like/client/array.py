@@ -94,20 +94,31 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, ShapedInBlocks):
 
     def _read(self, slices: Any) -> np.ndarray:
         """A part, as a numpy array."""
-        return self._as_it_is(lambda: self._read_now(slices))
+        return self._as_it_is(lambda is_bounded: self._read_now(slices, is_bounded))
 
-    def _as_it_is(self, read: Callable[[], np.ndarray]) -> np.ndarray:
-        """What is read; once more, when the array has become another since it was looked up."""
+    def _read_rows(self, rows: int) -> np.ndarray:
+        """So many of the first rows, of an array that may have more by now."""
+        return self._as_it_is(lambda _: self._read_now(slice(0, rows), is_bounded=True))
+
+    def _as_it_is(self, read: Callable[[bool], np.ndarray]) -> np.ndarray:
+        """What is read; once more, when the array has become another since it was looked up.
+
+        The second time it is asked for between bounds, for it may grow faster than it is looked up and read.
+        """
         try:
-            return read()
-        except (_WrongLength, OutOfRange):
+            return read(False)
+        except (_WrongLength, OutOfRange) as error:
             before = self.structure()
             self.refresh()
             if self.structure() == before:
-                raise
-        return read()
+                raise _in_public(error) from None
+        try:
+            return read(True)
+        except _WrongLength as error:
+            raise _in_public(error) from None
 
-    def _read_now(self, slices: Any) -> np.ndarray:
+    def _read_now(self, slices: Any, is_bounded: bool = False) -> np.ndarray:
+        """A part, of the array as it was looked up; all of it by saying so, or between its bounds."""
         import numpy as np
 
         part = part_of(slices, self.shape)
@@ -123,7 +134,7 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, ShapedInBlocks):
             box = tuple(positions[within] for positions, within in zip(part.box, piece, strict=True))
             asked = slices_of(box)
             everything = all(s == slice(0, length) for s, length in zip(asked, self.shape, strict=True))
-            params = [] if everything or not asked else [("slice", format_slices(asked))]
+            params = [] if not asked or (everything and not is_bounded) else [("slice", format_slices(asked))]
             target = whole[piece] if piece else whole
             if target.flags.c_contiguous:
                 self._fetch_into(full, params, target, advance)
@@ -147,15 +158,26 @@ class _ArrayClient(ArraySubscribing, ArrayWriting, ShapedInBlocks):
             raise TooLarge(f"{self.uri} is {size} bytes, for which there is no room in memory; read a part") from error
 
     def _read_block(self, block: Sequence[int], slices: Any) -> np.ndarray:
-        return self._as_it_is(lambda: self._read_block_now(block, slices))
+        def read(is_bounded: bool) -> np.ndarray:
+            return self._read_block_now(block, self.structure().block_box(block), slices, is_bounded)
 
-    def _read_block_now(self, block: Sequence[int], slices: Any) -> np.ndarray:
-        wanted = self.structure().block_box(block)
+        return self._as_it_is(read)
+
+    def _read_box(self, block: Sequence[int], box: tuple[slice, ...]) -> np.ndarray:
+        """What was a block when the array was looked up; in the bounds that it had, when it has become another."""
+        try:
+            return self._read_block_now(block, box, None)
+        except (_WrongLength, OutOfRange):
+            return self._as_it_is(lambda _: self._read_now(box, is_bounded=True))
+
+    def _read_block_now(
+        self, block: Sequence[int], wanted: Sequence[slice], slices: Any, is_bounded: bool = False
+    ) -> np.ndarray:
         part = part_of(slices, [s.stop - s.start for s in wanted])
         found = self._room(tuple(map(len, part.box)), self.dtype)
         if found.nbytes:
             params = [("block", ",".join(map(str, block)))]
-            if slices is not None:
+            if slices is not None or (is_bounded and block):
                 params.append(("slice", format_slices(slices_of(part.box))))
             # The template of the link ends with block={0},{1}, which is what is sent.
             self._fetch_into(self._link("block").partition("?")[0], params, found)
@@ -293,7 +315,8 @@ class DaskArrayClient(_ArrayClient):
         from dask.base import tokenize
 
         name = f"remote-{tokenize(self.uri, self.structure().to_json())}"
-        graph = {(name, *block): (self._read_block, block, None) for block in _numbers(self.chunks)}
+        box_of = self.structure().block_box
+        graph = {(name, *block): (self._read_box, block, box_of(block)) for block in _numbers(self.chunks)}
         whole = da.Array(graph, name, chunks=self.chunks, dtype=self.dtype, shape=self.shape)
         # Checked here, so that what cannot be meant is said in our words.
         part_of(slice, self.shape)
@@ -322,6 +345,16 @@ class DaskArrayClient(_ArrayClient):
 
     def __getitem__(self, slice: Any) -> dask.array.Array:
         return self.read(normalize(slice))
+
+
+def _in_public(error: ServiceFailed | OutOfRange) -> ServiceFailed | OutOfRange:
+    """An error as it is told: that it is known here as one of its kind is nobody else's concern."""
+    if not isinstance(error, _WrongLength):
+        return error
+    return ServiceFailed(
+        f"{error}; the array may have become another while it was read: read it again, or a part of it, such as "
+        "array[:10]"
+    )
 
 
 def _numbers(chunks: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:

@@ -180,14 +180,32 @@ class CompositeClient(Container):
         lazy = [name for name, (client, _) in columns.items() if isinstance(client, DaskDataFrameClient)]
         arrays = side_by_side(self.context, lambda name: columns[name][0][columns[name][1]], lazy)
         read: dict[str, Any] = {name: array.read() for name, array in zip(lazy, arrays, strict=True)}
-        read |= _read_columns({name: part for name, part in columns.items() if name not in read})
+        inside = _read_columns({name: part for name, part in columns.items() if name not in read})
+        read |= inside
         read |= {name: client.read() for name, (client, _) in parts.items() if isinstance(client, DaskArrayClient)}
         dense = {name: client for name, (client, _) in parts.items() if isinstance(client, ArrayClient)}
-        read |= zip(dense, read_arrays(self.context, list(dense.values())), strict=True)
+        rows = self._rows(list(dense.values()), min(map(len, inside.values()), default=0))
+        read |= zip(dense, read_arrays(self.context, list(dense.values()), rows), strict=True)
         for name, (client, _) in parts.items():
             if name not in read:
                 read[name] = _padded(client.read()) if isinstance(client, RaggedClient) else client.todense()
         return {name: read[name] for name in parts}
+
+    def _rows(self, arrays: Sequence[ArrayClient], events: int) -> list[int | None]:
+        """How many rows of arrays belong to the events that were read; None where that is all they have.
+
+        The events of a run that goes on, and the arrays of them, grow while they are read.
+        """
+        rows: list[int | None] = []
+        for array in arrays:
+            is_along = self._first_axis is not None and array.shape and (array.dims or ("",))[0] == self._first_axis
+            has_grown = is_along and array.shape[0] < events
+            if has_grown:
+                array.refresh()
+            # What had more rows than there are events by then has them for another reason, and stays whole.
+            length = array.shape[0] if is_along else 0
+            rows.append(events if events and (length == events or (has_grown and length > events)) else None)
+        return rows
 
 
 _READ = (ArrayClient, DaskArrayClient, RaggedClient, SparseClient)

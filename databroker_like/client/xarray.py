@@ -172,22 +172,30 @@ class DaskDatasetClient(_DatasetClient):
         return found
 
 
-def read_arrays(context: Any, arrays: Sequence[Any]) -> list[np.ndarray]:
+def read_arrays(context: Any, arrays: Sequence[Any], rows: Sequence[int | None] | None = None) -> list[np.ndarray]:
     """Several arrays: those of one request side by side, larger ones one after another.
 
     Parameters
     ----------
     context : Context
     arrays : sequence of ArrayClient or DaskArrayClient
+    rows : sequence of int or None, optional
+        How many of the first rows are wanted of each; None, which is the default, is all.
 
     Returns
     -------
     list of numpy.ndarray
     """
+
+    def read(at: int) -> np.ndarray:
+        count = None if rows is None else rows[at]
+        found: np.ndarray = arrays[at]._read(None) if count is None else arrays[at]._read_rows(count)
+        return found
+
     small = [at for at, array in enumerate(arrays) if array.nbytes <= _TABLE_BYTES]
-    found = dict(zip(small, side_by_side(context, lambda at: arrays[at]._read(None), small), strict=True))
+    found = dict(zip(small, side_by_side(context, read, small), strict=True))
     # These are read side by side each in itself.
-    return [found[at] if at in found else array._read(None) for at, array in enumerate(arrays)]
+    return [found[at] if at in found else read(at) for at in range(len(arrays))]
 
 
 def _together_or_not(client: _DatasetClient, arrays: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -184,7 +184,7 @@ def _meta(node: Node, metadata: Mapping[str, Any] | None) -> dict[str, str] | No
 
 def _is_run(node: Node) -> bool:
     """Whether it is a run, of which more is told than the protocol has."""
-    return hasattr(type(node), "parts")
+    return isinstance(node, ContainerNode) and hasattr(type(node), "parts")
 
 
 def node_links(node: Node, path: Sequence[str], base: str, *, with_all: bool = True) -> dict[str, str]:

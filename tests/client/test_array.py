@@ -119,6 +119,46 @@ def test_an_array_that_has_grown_is_read_as_it_is_now(opened: Any, server: Any) 
         client[6]
 
 
+def _growing(server: Any, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """Let the image have two rows more whenever data of it is asked for; what it becomes."""
+    real, whole = server.answer, np.arange(700, dtype="<i8").reshape(100, 7)
+
+    def answer(path: str, *rest: Any) -> Any:
+        if "array" in path:
+            server.nodes["image"] = whole[: len(server.nodes["image"]) + 2]
+        return real(path, *rest)
+
+    server.nodes["image"] = whole[:5]
+    monkeypatch.setattr(server, "answer", answer)
+    return whole
+
+
+def test_an_array_that_grows_whenever_it_is_asked_for_is_read(
+    opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _growing(server, monkeypatch)
+    client = opened("image")
+    for _ in range(2):
+        found = client.read()
+        assert len(found) > 5
+        np.testing.assert_array_equal(found, whole[: len(found)])
+    for _ in range(2):
+        last = (len(client.chunks[0]) - 1, 0)
+        rows = client.structure().block_box(last)[0]
+        found = client.read_block(last)
+        assert len(found) >= rows.stop - rows.start
+        np.testing.assert_array_equal(found, whole[rows.start : rows.start + len(found), : found.shape[1]])
+
+
+def test_an_array_of_dask_is_as_long_as_it_was_when_the_array_grows(
+    opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _growing(server, monkeypatch)
+    lazy = opened("image", clients="dask").read()
+    for _ in range(2):
+        np.testing.assert_array_equal(lazy.compute(scheduler="sync"), whole[:5])
+
+
 def test_a_reply_of_another_length_is_told(opened: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client = opened("image")
     real = server.answer
@@ -126,8 +166,9 @@ def test_a_reply_of_another_length_is_told(opened: Any, server: Any, monkeypatch
         monkeypatch.setattr(
             server, "answer", lambda path, *rest, c=content: (200, "a/b", c) if "array" in path else real(path, *rest)
         )
-        with pytest.raises(errors.ServiceFailed, match="did not send 140 bytes"):
+        with pytest.raises(errors.ServiceFailed, match=r"did not send 140 bytes.*read it again") as told:
             client.read()
+        assert told.type is errors.ServiceFailed
 
 
 def test_exports_are_whole_or_not_there(opened: Any, server: Any, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from event_model import compose_run
 
 from databroker_like import queries as q
 from databroker_like.client import Context, from_context
@@ -93,3 +94,42 @@ def test_a_container_of_runs_is_a_catalog(runs: Any, here: Any) -> None:
     assert list(catalog.search({"scan_id": 0})) == list(here.search({"scan_id": 0}))
     with pytest.raises(Invalid, match="results of a search"):
         assert runs.search(q.FullText("scan")).runs
+
+
+def test_a_stream_that_grows_with_every_request_is_read_as_it_was_at_one_moment() -> None:
+    here, run = BlueskyInMemoryCatalog(), compose_run()
+    keys = {
+        "x": {"source": "s", "dtype": "number", "shape": []},
+        "image": {"source": "s", "dtype": "array", "shape": [2, 3]},
+    }
+    here.insert("start", run.start_doc)
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    here.insert("descriptor", stream.descriptor_doc)
+    count = 0
+
+    def record() -> None:
+        nonlocal count
+        data = {"x": count, "image": [[count] * 3] * 2}
+        here.insert("event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0)))
+        count += 1
+
+    record()
+    with Context.from_app(build_app(RunsNode(here), public=True)) as context:
+        primary = from_context(context)[run.start_doc["uid"], "primary"]
+        ask = context.session._once
+
+        def once(*args: Any) -> Any:
+            record()
+            return ask(*args)
+
+        context.session._once = once
+        for _ in range(2):
+            before = count
+            found = primary.read()
+            assert before < len(found["x"]) <= count
+            assert found["x"].dims == ("time",)
+            assert found["image"].dims[0] == "time"
+            assert found["x"].values.tolist() == found["image"].values[:, 0, 0].tolist() == list(range(len(found["x"])))
+        context.session._once = ask
+        here.insert("stop", run.compose_stop())
+        assert len(primary.read()["image"]) == count
