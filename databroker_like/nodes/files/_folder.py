@@ -15,7 +15,7 @@ from databroker_like.files.parquet import ParquetTable
 from databroker_like.nodes._broken import BrokenNode
 from databroker_like.nodes._node import Node
 from databroker_like.nodes._sources import DataSource
-from databroker_like.nodes.files._formats import Entry, entries_of
+from databroker_like.nodes.files._formats import NAMELESS, Entry, entries_of
 from databroker_like.nodes.files._hdf5 import hdf5_node
 from databroker_like.nodes.files._listed import ListedNode
 from databroker_like.nodes.files._numbered import NumberedNode, fit_together, some_of
@@ -135,6 +135,9 @@ class FolderNode(ListedNode):
         stamp = first.stamp()
         if stamp is None:
             return None
+        if entry.format == NAMELESS:
+            problem = f"'{entry.key}' has a name that is not UTF-8, and is not looked into: rename it"
+            return BrokenNode(problem, version=lasting(stamp))
         if entry.format in ("folder", "zarr") and os.path.isdir(first.path):
             return self._folder(entry, first)
         if entry.format == "folder":
@@ -243,11 +246,6 @@ def _scan(place: Place, above: frozenset[str]) -> tuple[list[str], list[str]]:
         for entry in found:
             name = entry.name
             if name.startswith("."):
-                continue
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                # A name that is no text cannot be in a URL.
                 continue
             if entry.is_symlink():
                 if not place.served.is_inside(entry.path):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["Entry", "entries_of", "keys_of"]
+__all__ = ["NAMELESS", "Entry", "entries_of", "keys_of"]
 
+#: The format of what has a name that is no text.
+NAMELESS = "nameless"
 _PACKED = ".zarr.zip"
 #: How a name ends -> the format. A folder ends so too when it is a Zarr store.
 _SUFFIXES = MappingProxyType(
@@ -47,7 +50,7 @@ class Entry(NamedTuple):
     ----------
     key : str
     format : str
-        ``"folder"``, or the name of a format.
+        ``"folder"``, the name of a format, or `NAMELESS`.
     names : tuple of str
         The file or folder; of numbered files all, by their numbers.
     numbered : bool
@@ -73,6 +76,7 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
     list of Entry
         By their keys. A key is the name without the ending that says the format; where two would have the same, both
         have their full names. Numbered files have what stands before the number. Files of other formats are left out.
+        What has a name that is no text, and so cannot be in a URL, has ``\\xe4`` in its key for each byte that is none.
 
     Examples
     --------
@@ -89,9 +93,13 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
     wishes: list[tuple[str, ...]] = []
     found: list[Entry] = []
     numbered: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    nameless: list[str] = []
     for name in files:
         stem, form = _split(name)
         if form is None:
+            continue
+        if not _is_text(name):
+            nameless.append(name)
             continue
         number = _NUMBER.fullmatch(stem) if form in _NUMBERED else None
         if number is None:
@@ -100,6 +108,9 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
         else:
             numbered.setdefault((number[1], form), []).append((int(number[2]), name))
     for name in folders:
+        if not _is_text(name):
+            nameless.append(name)
+            continue
         stem, form = _split(name)
         is_zarr = form == "zarr" and not name.lower().endswith(".zip")
         wishes.append((stem, name) if is_zarr else (name,))
@@ -108,7 +119,26 @@ def entries_of(files: Iterable[str], folders: Iterable[str]) -> list[Entry]:
         names = tuple(name for _, name in sorted(numbers))
         wishes.append((prefix or form, f"{prefix}.{form}", names[0]))
         found.append(Entry(names[0], form, names, True))
-    return sorted(entry._replace(key=key) for key, entry in zip(keys_of(wishes), found, strict=True))
+    entries = [entry._replace(key=key) for key, entry in zip(keys_of(wishes), found, strict=True)]
+    return sorted([*entries, *_nameless(nameless, {entry.key for entry in entries})])
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _nameless(names: Iterable[str], taken: set[str]) -> Iterator[Entry]:
+    """What has names that are no text, each under a key that nothing else has."""
+    for name in sorted(names):
+        key = os.fsencode(_split(name)[0]).decode("utf-8", "backslashreplace")
+        while key in taken:
+            key += "'"
+        taken.add(key)
+        yield Entry(key, NAMELESS, (name,))
 
 
 def _split(name: str) -> tuple[str, str | None]:

@@ -110,10 +110,27 @@ def test_what_is_neither_file_nor_folder_is_left_out(tmp_path: Path) -> None:
     assert keys_of(FolderNode(tmp_path)) == []
 
 
-def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
-    with open(os.fsencode(tmp_path) + b"/\xff.npy", "wb"):
-        pass
-    assert keys_of(FolderNode(tmp_path)) == []
+def test_what_has_a_name_that_is_no_text_is_shown_and_told_to_be_renamed(tmp_path: Path) -> None:
+    here = os.fsencode(tmp_path)
+    np.save(tmp_path / "a.npy", np.arange(3))
+    for name in (b"\xe41.npy", b"\xe42.npy", b"notes\xe4.txt", b".\xe4.npy", b"same\xe4.npy", b"same\xe4.csv"):
+        with open(os.path.join(here, name), "wb"):
+            pass
+    os.mkdir(os.path.join(here, b"m\xc3\xbc\xfc"))
+    (tmp_path / "same\\xe4.csv").touch()
+    tree = FolderNode(tmp_path)
+    shown = ["\\xe41", "\\xe42", "m\u00fc\\xfc", "same\\xe4'", "same\\xe4''"]
+    assert keys_of(tree) == sorted([*shown, "a", "same\\xe4"])
+    assert [key for key, _ in tree.items()] == keys_of(tree)
+    assert tree.count() == 7
+    for key in shown:
+        node = tree.get(key)
+        assert isinstance(node, BrokenNode)
+        assert node.metadata["error"].startswith(f"'{key}' has a name that is not UTF-8")
+        assert "rename it" in node.metadata["error"]
+    assert tree.get("a").read().tolist() == [0, 1, 2]
+    os.rename(os.path.join(here, b"\xe41.npy"), os.path.join(here, b"b.npy"))
+    assert tree.get("\\xe41") is None
 
 
 def test_files_that_are_added_changed_and_removed_show_at_once(tmp_path: Path) -> None:
