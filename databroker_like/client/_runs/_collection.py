@@ -138,9 +138,9 @@ class RemoteRuns(RunCollection):
             where = "/".join(self._path) or "the root"
             raise NotFound(f"there is no container {where!r} at {self._server.api_uri}: {error}") from error
 
-    def _remember(self, item: Item) -> None:
+    def _remember(self, item: Item, when: float | None = None) -> None:
         with self._lock:
-            self._seen[item["id"]] = (time.monotonic(), item)
+            self._seen[item["id"]] = (time.monotonic() if when is None else when, item)
             if self._last is not None and self._last[0] == item["id"]:
                 self._last = (item["id"], item)
             self._seen.move_to_end(item["id"])
@@ -149,11 +149,16 @@ class RemoteRuns(RunCollection):
 
     def _item(self, uid: str) -> Item:
         """What the server says of a run."""
+        return self._told(uid)[1]
+
+    def _told(self, uid: str) -> tuple[float, Item]:
+        """What the server says of a run, and when it said so."""
         with self._lock:
             seen = self._seen.pop(uid, None)
         if seen is not None and time.monotonic() - seen[0] < _FRESH:
-            item = seen[1]
+            when, item = seen
         else:
+            when = time.monotonic()
             if not isinstance(uid, str) or not uid.strip():
                 raise NoSuchRun(f"no run has the uid {uid!r}")
             try:
@@ -163,7 +168,7 @@ class RemoteRuns(RunCollection):
             if not _is_run(item):
                 raise NoSuchRun(f"{uid!r} at {self._server.api_uri} is a node, and no run")
         self._last = (uid, item)
-        return item
+        return when, item
 
     # -- what a catalog asks -------------------------------------------------------------------------------------------
 
@@ -206,10 +211,11 @@ class RemoteRuns(RunCollection):
     def matches(self, uid: str, query: Node) -> bool:
         """Whether there is a run of this full uid, and it matches."""
         try:
-            item = self._item(uid)
+            when, item = self._told(uid)
         except NotFound:
             return False
-        self._remember(item)
+        # It grows old as before, or who asks again and again would never be told anything else.
+        self._remember(item, when)
         return isinstance(query, Everything) or meant_by(query)(*_documents(item))
 
     def has(self, uid: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from databroker_like.client import from_uri
-from databroker_like.client._runs import _parts, _server
+from databroker_like.client._runs import _collection, _parts, _server
 from databroker_like.client.remote import BlueskyRemoteCatalog
 from databroker_like.core import RemoteBlueskyEventStream, RemoteBlueskyRun
 from databroker_like.core._columns import page_size, slice_page
@@ -325,6 +326,22 @@ def test_a_run_that_is_amended_or_deleted_is_not_what_it_was(here: Any) -> None:
         here.delete(uid)
         with pytest.raises(NoSuchRun):
             there[uid]
+
+
+def test_who_asks_again_and_again_within_a_second_is_told_what_has_changed(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _insert(here, samples.scalars(1, uid="one"))
+    now = [100.0]
+    monkeypatch.setattr(_collection, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(_collection, "_FRESH", 1.0)
+    with served(here) as there:
+        assert "one" in there
+        here.delete("one")
+        for _ in range(3):
+            now[0] += 0.6
+            there.collection.has("one")
+        assert "one" not in there
 
 
 def test_a_run_of_which_descriptor_and_resource_are_amended_is_read_anew(
