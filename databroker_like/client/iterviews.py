@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import abstractmethod
 from collections.abc import ItemsView as _ItemsView
 from collections.abc import Iterator, Mapping
 from collections.abc import KeysView as _KeysView
@@ -199,6 +200,7 @@ class ItemsView(_Cut, _ItemsView[Any, Any]):
 class Listed(Mapping[K, Any]):
     """A mapping that lists what is in it page by page, as it is taken: keys, values and items are such views."""
 
+    @abstractmethod
     def listed(
         self, kind: str, *, start: int = 0, most: int | None = None, reverse: bool = False, page_size: int | None = None
     ) -> Iterator[Any]:
@@ -220,7 +222,6 @@ class Listed(Mapping[K, Any]):
         -------
         iterator
         """
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[K]:
         return self.listed("keys")
