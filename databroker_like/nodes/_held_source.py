@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 import os
@@ -202,7 +203,7 @@ class HeldSource:
     def _opened(self, said: Mapping[str, Any]) -> Node:
         if self._source is None:
             if _is_tiled(self.entry):
-                arguments = self.entry._create_open_args({})[1]
+                arguments = _opened_with(self.entry)[1]
                 self._source = remote_node(_server_in(arguments), arguments.get("path"))
             else:
                 _refuse_missing_arguments(self.entry)
@@ -242,11 +243,39 @@ def _server_in(arguments: Mapping[str, Any]) -> str:
     return str(arguments["server"])
 
 
+def _opened_with(entry: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The driver of an entry, and what it is given; Invalid where a template of that cannot be filled in."""
+    try:
+        driver, given = entry._create_open_args({})
+    except DatabrokerError:
+        raise
+    # A template raises whatever what is written in it does.
+    except Exception as error:
+        arguments = entry._open_args
+        failing = [name for name in arguments if not _is_made(entry, {name: arguments[name]})]
+        if not failing or not _is_made(entry, {}):
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        raise Invalid(f"the template of {listed(failing)} below 'args' cannot be filled in: {reason}") from error
+    return driver, given
+
+
+def _is_made(entry: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether nothing is wrong with these arguments of an entry, each by itself."""
+    alone = copy.copy(entry)
+    alone._open_args = arguments
+    try:
+        alone._create_open_args({})
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
 def _refuse_missing_arguments(entry: Any) -> None:
     """Say which arguments a driver needs that are not given, as Python would in words of its own."""
     if not hasattr(entry, "_create_open_args"):
         return
-    driver, given = entry._create_open_args({})
+    driver, given = _opened_with(entry)
     try:
         parameters = inspect.signature(driver).parameters
     except (TypeError, ValueError):  # nothing tells what it takes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from databroker_like.core import BlueskyEventStream, BlueskyRun
 from databroker_like.errors import Invalid
@@ -12,6 +12,9 @@ from databroker_like.nodes._read_sources import read_source
 from databroker_like.nodes.memory import ArrayData, MapNode, TableData, dataset_node
 from databroker_like.nodes.runs import RunNode, RunsNode
 from databroker_like.v2 import Broker
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["node_of_source", "node_of_value"]
 
@@ -95,10 +98,29 @@ def node_of_value(value: Any, metadata: Doc) -> Node:
             # Not every document need have every key; Arrow by itself takes those of the first.
             names = dict.fromkeys(str(name) for one in value for name in one)
             rows = [{str(name): held for name, held in one.items()} for one in value]
-            return TableData(pa.table({name: [row.get(name) for row in rows] for name in names}), metadata=metadata)
+            columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
+            return TableData(pa.table(columns), metadata=metadata)
         if all(isinstance(one, str) for one in value):
             return TableData(pa.table({"text": pa.array(value, pa.string())}), metadata=metadata)
-        value = np.asarray(value)
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise Invalid(
+                "a list of lists of different lengths, or of lists and other values, is no array; make them of one "
+                "length, or write documents instead"
+            ) from error
     if hasattr(value, "shape") and hasattr(value, "dtype") and value.dtype != object:
         return ArrayData(value, metadata=metadata)
     raise Invalid(f"{type(value).__name__} is neither a table, an array, a document nor a list of documents or texts")
+
+
+def _column(name: str, values: list[Any]) -> pa.Array:
+    """What documents have under one name, as a column of a table."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise Invalid(
+            f"what the documents have under {name!r} is of no one type, and makes no column: {error}"
+        ) from error

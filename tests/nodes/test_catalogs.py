@@ -168,6 +168,41 @@ sources:
 """
 
 
+def test_a_template_that_cannot_be_filled_in_is_told_by_the_argument_it_stands_in(folder: Path) -> None:
+    sources = """
+sources:
+  division: {driver: csv, args: {urlpath: "{{ CATALOG_DIR }}/{{ 1/0 }}", csv_kwargs: {sep: "{{ ',' }}"}}}
+  inside: {driver: csv, args: {urlpath: "{{ CATALOG_DIR }}/a.csv", csv_kwargs: {sep: "{{ 'a' + 1 }}"}}}
+  server: {driver: tiled_cat, args: {server: "{{ 1 % 0 }}"}}
+"""
+    with _tree(folder, sources) as tree:
+        errors = {name: node.metadata["error"] for name, node in tree.items()}
+    start = "the template of {} below 'args' cannot be filled in: {}: "
+    assert list(errors) == ["division", "inside", "server"]
+    assert errors["division"].startswith(start.format("'urlpath'", "ZeroDivisionError"))
+    assert errors["inside"].startswith(start.format("'csv_kwargs'", "TypeError"))
+    assert errors["server"].startswith(start.format("'server'", "ZeroDivisionError"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[1, 2], [3]]", "lists of different lengths"),
+        ('[[1], "a"]', "lists of different lengths, or of lists and other values"),
+        ('[{"a": 1, "b": 1}, {"a": 2, "b": "x"}]', "under 'b' is of no one type"),
+        ('[{"a": [1, 2]}, {"a": [[1]]}]', "under 'a' is of no one type"),
+        ('[{"a": {"b": 1}}, {"a": 2}]', "under 'a' is of no one type"),
+        ('[{"a": 36893488147419103232}]', "under 'a' is of no one type"),
+    ],
+)
+def test_json_that_makes_neither_array_nor_table_is_told_in_words_of_ours(folder: Path, text: str, said: str) -> None:
+    (folder / "odd.json").write_text(text)
+    with _tree(folder, 'sources:\n  odd: {driver: jsonfiles, args: {urlpath: "{{ CATALOG_DIR }}/odd.json"}}\n') as tree:
+        error = tree.get("odd").metadata["error"]
+    assert said in error
+    assert "inhomogeneous" not in error
+
+
 def test_a_source_that_fails_is_seen_as_that_and_the_rest_is_served(folder: Path) -> None:
     np.save(folder / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     (folder / "inner.yml").write_text(
