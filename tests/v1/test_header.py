@@ -123,8 +123,8 @@ ASKING: list[tuple[Callable[[Any], Any], str]] = [
 def test_a_field_that_is_not_there_is_told_with_the_nearest(images: Any, ask: Callable[[Any], Any], where: str) -> None:
     with pytest.warns(UserWarning, match=f"^there is no data key 'moter' in {where}; it has 'motor'$") as told:
         ask(images[-1])
-    assert len(told) == 1
-    assert told[0].filename == __file__
+    ours = [warning.filename for warning in told if "no data key" in str(warning.message)]
+    assert ours == [__file__]
 
 
 def test_a_run_without_streams_yet_has_none_of_the_fields_and_says_nothing(db: Any) -> None:
