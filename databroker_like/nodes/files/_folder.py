@@ -104,11 +104,6 @@ class FolderNode(ListedNode):
     def specs(self) -> tuple[Spec, ...]:
         return self._specs
 
-    @property
-    def version(self) -> Any:
-        # The time of a folder is too coarse to tell two changes apart; what is in it is not.
-        return tuple((entry.key, entry.format, len(entry.names)) for entry in self._entries().values())
-
     def close(self) -> None:
         """Close the files that are kept open."""
         self._place.served.files.close()

@@ -275,10 +275,6 @@ class HDF5Group(FileGroup):
         self._nameless = _readable([name for name in names if isinstance(name, bytes)], frozenset(keys))
         super().__init__(sorted([*keys, *self._nameless]), metadata)
 
-    @property
-    def version(self) -> Any:
-        return self._file.place.version()
-
     def data_source(self) -> DataSource:
         parameters = {"dataset": "/".join(self._path)} if self._path else {}
         return DataSource(_MEDIA_TYPE, (self._file.place.asset(),), parameters)

@@ -103,10 +103,6 @@ class NumberedNode(ListedNode):
     def metadata(self) -> Mapping[str, Any]:
         return MappingProxyType({})
 
-    @property
-    def version(self) -> Any:
-        return self._names
-
     @cached_property
     def _by_key(self) -> Mapping[str, str]:
         """Key -> name."""

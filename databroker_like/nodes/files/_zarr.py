@@ -259,10 +259,6 @@ class ZarrGroup(FileGroup):
         self._inside = inside
         super().__init__(names, metadata)
 
-    @property
-    def version(self) -> Any:
-        return lasting(metadata_stamp(self._place, self._inside))
-
     def data_source(self) -> DataSource:
         return _source(self._place, self._inside)
 

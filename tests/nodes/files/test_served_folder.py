@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
 from databroker_like.nodes.files import FolderNode
 from databroker_like.tree import build_app
@@ -136,6 +138,41 @@ def test_a_small_file_is_told_with_what_is_in_it(caller: Caller, tmp_path: Path)
     assert set(contents) == {"entry"}
     inner = contents["entry"]["attributes"]["structure"]["contents"]
     assert inner["x"]["attributes"]["structure"]["shape"] == [2]
+
+
+@pytest.mark.parametrize("path", ["", "folder", "several_", "zarr", "links"])
+def test_what_was_exported_of_many_files_is_exported_anew_when_one_of_them_has_changed(
+    caller: Caller, tmp_path: Path, path: str
+) -> None:
+    """Whether anything in it has changed is not known without a look at all of it."""
+    (tmp_path / "folder").mkdir()
+    group = zarr.open_group(tmp_path / "zarr", mode="w")
+    group.create_array("x", shape=(3,), dtype="i8")
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["link"] = h5py.ExternalLink("data.h5", "x")
+    tags: list[str] = []
+    for number in (1, 2):
+        for name in ("folder/a", "several_1"):
+            np.save(tmp_path / f"{name}.npy", np.full(3, number))
+        np.save(tmp_path / "several_2.npy", np.full(4, number))
+        group["x"][...] = number
+        caller.tree.close()
+        written_anew = tmp_path / "new.part"
+        with h5py.File(written_anew, "w") as file:
+            file["x"] = np.full(3, number)
+        written_anew.rename(tmp_path / "data.h5")
+        settle(tmp_path)
+        reply = caller.get(
+            f"/container/full/{path}?format=application/x-hdf5", **{"If-None-Match": ", ".join(tags) or '"none"'}
+        )
+        assert reply.status_code == 200
+        seen: list[Any] = []
+        with h5py.File(io.BytesIO(reply.content)) as file:
+            file.visititems(
+                lambda _, found, seen=seen: seen.extend(np.ravel(found)) if hasattr(found, "shape") else None
+            )
+        assert set(seen) == {number}
+        tags += [reply.headers["ETag"]] if "ETag" in reply.headers else []
 
 
 def test_of_files_with_much_in_them_some_is_told_with_them(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
