@@ -35,6 +35,7 @@ from databroker_like.errors import (
     nearest,
 )
 from databroker_like.queries import In, Node, Text, parse
+from databroker_like.queries._distinct import as_lists
 
 __all__ = ["Broker", "temp"]
 
@@ -236,8 +237,11 @@ class Broker(Amending, ShownCatalog, CatalogBase):
 
     def __contains__(self, key: object) -> bool:
         try:
-            find_uid(self.collection, self._query, key)
-        except (NotFound, OutOfRange, AmbiguousKey, WrongType):
+            if isinstance(key, tuple) and key:
+                self[key]
+            else:
+                find_uid(self.collection, self._query, key)
+        except (KeyError, NotFound, OutOfRange, AmbiguousKey, WrongType):
             return False
         return True
 
@@ -305,6 +309,7 @@ class Broker(Amending, ShownCatalog, CatalogBase):
         -------
         list of (value, int)
             The most frequent first. A list counts for each of its members; runs that have no such key count as None.
+            What was recorded as a tuple is a list, as it is of a catalog on a server.
 
         Raises
         ------
@@ -318,7 +323,7 @@ class Broker(Amending, ShownCatalog, CatalogBase):
         """
         if not isinstance(key, str) or not key:
             raise InvalidQuery(f"a key is a string, such as 'plan_name' or 'plan_args.num', not {key!r}")
-        return self.collection.distinct(key, self._query)
+        return [(as_lists(value), count) for value, count in self.collection.distinct(key, self._query)]
 
     def filter(self, func: Callable[[BlueskyRun], bool]) -> Broker:
         """The runs for which a function of the run is true, as a catalog of the same kind.

@@ -110,6 +110,17 @@ def test_what_is_in_a_catalog_is_what_it_gives(data):
     assert (key in catalog) == given_back
 
 
+def test_what_is_in_a_run_is_in_the_catalog(three):
+    uid = next(iter(three))
+    for key, is_in in (((uid,), True), ((uid, "nothing"), False), (("zzzz",), False), ((), False), ((None,), False)):
+        assert (key in three) == is_in
+
+
+def test_different_values_are_lists_where_tuples_were_recorded():
+    catalog = in_memory([start("a", 0, hints={"dimensions": [(("motor",), "primary")]})])
+    assert catalog.distinct("hints.dimensions") == [([["motor"], "primary"], 1)]
+
+
 def test_a_run_is_reached_as_an_attribute(three):
     assert three.bbbb1111 is three["bbbb1111"] is three[-1]
     for name in ("zzzz", "aaaa", "no_such_method"):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from databroker_like.errors import Invalid, NotWritable
+from databroker_like.errors import DatabrokerError, Invalid, InvalidFile, MissingFile, NotWritable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,6 +67,10 @@ class CacheFile:
             When it is closed.
         NotWritable
             When the file cannot be used, or was damaged; it is begun anew then.
+        MissingFile
+            When it is only read, and not there.
+        InvalidFile
+            When it is only read, and damaged or no cache.
         """
         import sqlite3
 
@@ -88,7 +92,15 @@ class CacheFile:
                     self._begin_anew(error)
                     raise
             except (sqlite3.Error, OSError) as error:
-                raise NotWritable(f"the cache {str(self.path)!r} cannot be used: {error}") from error
+                raise self._told(error) from error
+
+    def _told(self, error: Exception) -> DatabrokerError:
+        where = f"the cache {str(self.path)!r}"
+        if self._read_only and not self.path.exists():
+            return MissingFile(f"{where} is not there, and one that is only read is not made: leave out readonly=True")
+        if self._read_only and (_is_damaged(error) or "no such table" in str(error)):
+            return InvalidFile(f"{where} is damaged, or is no cache ({error}); one that is only read is not mended")
+        return NotWritable(f"{where} cannot be used: {error}")
 
     def _connected(self) -> sqlite3.Connection:
         import sqlite3

@@ -94,7 +94,10 @@ def check_profile(name: str, content: Any, where: str) -> dict[str, Any]:
             "from_profile(..., api_key=...)"
         )
     if ("uri" in content) == ("direct" in content):
-        raise InvalidConfig(f"{place} has either 'uri' or 'direct'")
+        # A misspelt one is nothing else.
+        _check_names(content, _PROFILE, place)
+        there = "both" if "uri" in content else "neither"
+        raise InvalidConfig(f"{place} has either 'uri' or 'direct'; it has {there}")
     filled = _filled(content)
     _check(filled, _PROFILE, place)
     _check(filled.get("cache", {}), _CACHE, f"'cache' in {place}")
@@ -113,11 +116,16 @@ def check_profile(name: str, content: Any, where: str) -> dict[str, Any]:
     return {key: value for key, value in filled.items() if key not in _IGNORED}
 
 
-def _check(content: Mapping[str, Any], kinds: _Kinds, place: str) -> None:
-    for key, value in content.items():
+def _check_names(content: Mapping[str, Any], kinds: _Kinds, place: str) -> None:
+    for key in content:
         if key not in kinds:
             near = listed(nearest(str(key), kinds) or kinds)
             raise InvalidConfig(f"{place} has {key!r}, which is nothing; there is {near}")
+
+
+def _check(content: Mapping[str, Any], kinds: _Kinds, place: str) -> None:
+    _check_names(content, kinds, place)
+    for key, value in content.items():
         is_right, called = kinds[key]
         if not is_right(value):
             raise InvalidConfig(f"{key!r} in {place} is {called}, not {value!r}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from databroker_like.errors import ServiceFailed, WrongType
+from databroker_like.errors import MissingFile, NotWritable, ServiceFailed, WrongType
 
 if TYPE_CHECKING:
     import httpx
@@ -65,6 +65,13 @@ def to_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], None]) ->
     write : callable
         Takes the open file.
 
+    Raises
+    ------
+    MissingFile
+        When there is no folder for it.
+    NotWritable
+        When there can be no new file in the folder.
+
     Examples
     --------
     >>> import tempfile
@@ -75,7 +82,13 @@ def to_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], None]) ->
     (b'all of it', 1)
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(f"there is no folder {str(path.parent)!r} for {path.name!r}; make it first") from None
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise NotWritable(f"{str(path)!r} cannot be written: {said}") from error
     try:
         with open(handle, "wb") as file:
             write(file)

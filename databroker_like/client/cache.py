@@ -24,6 +24,8 @@ __all__ = ["Cache"]
 #: What is read is noted together, so that reading does not write each time.
 _NOTED_TOGETHER = 64
 _ADDED_TOGETHER = 100
+#: The most bytes of one reply, where nobody says more.
+_ITEM_SIZE = 500e3
 
 
 class Cache:
@@ -46,9 +48,13 @@ class Cache:
     Raises
     ------
     Invalid
-        When a size is no positive number.
+        When a size is no positive number, or one reply may be larger than all together.
     NotWritable
-        When the file cannot be made or, to be read only, is not there.
+        When the file cannot be made.
+    MissingFile
+        When it is not there, to be read only.
+    InvalidFile
+        When it is damaged or no cache, and to be read only.
 
     Examples
     --------
@@ -63,12 +69,15 @@ class Cache:
         self,
         filepath: str | os.PathLike[str] | None = None,
         capacity: float = 500e6,
-        max_item_size: float = 500e3,
+        max_item_size: float = _ITEM_SIZE,
         readonly: bool = False,
     ) -> None:
         for name, size in (("capacity", capacity), ("max_item_size", max_item_size)):
             if isinstance(size, bool) or not isinstance(size, int | float) or not size > 0:
                 raise Invalid(f"{name} is a number of bytes, not {size!r}")
+        # What nobody gave is no contradiction: a reply that leaves no room for itself is not kept.
+        if max_item_size > capacity and max_item_size != _ITEM_SIZE:
+            raise Invalid(f"max_item_size, {max_item_size!r}, is more than the capacity of {capacity!r} bytes for all")
         self._filepath = _default_filepath() if filepath is None else Path(filepath).expanduser().absolute()
         self._capacity, self._max_item_size, self._readonly = capacity, max_item_size, readonly
         self._file = CacheFile(self._filepath, readonly)

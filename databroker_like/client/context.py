@@ -14,7 +14,7 @@ from databroker_like.client._about import About
 from databroker_like.client._addresses import node_of, without_key
 from databroker_like.client._login._accounts import Accounts
 from databroker_like.client._login._tokens import TokenFolder, Tokens
-from databroker_like.errors import NotAuthenticated, NotFound, ServiceFailed
+from databroker_like.errors import NotAuthenticated, NotFound, ServiceFailed, WrongType
 from databroker_like.http import InProcess, Reply, Session, client_of
 from databroker_like.utils._node_path import path_of
 from databroker_like.utils._once import once
@@ -80,6 +80,8 @@ class Context(Accounts):
         trust_env: bool = True,
         token_cache: str | os.PathLike[str] | None = None,
     ) -> None:
+        if isinstance(cache, str | os.PathLike):
+            raise WrongType(f"a cache is no path: write cache=Cache({os.fspath(cache)!r}), from databroker_like.client")
         # Kept to open the same again in another process.
         self._settings = {
             "headers": headers,

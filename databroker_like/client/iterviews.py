@@ -81,7 +81,7 @@ class _Cut:
         -------
         list
         """
-        return self._taken(0, max(n, 0), False)
+        return self._taken(0, _number(n), False)
 
     def tail(self, n: int = 5) -> list[Any]:
         """The last ones, in their order.
@@ -95,7 +95,7 @@ class _Cut:
         -------
         list
         """
-        return self._taken(0, max(n, 0), True)[::-1]
+        return self._taken(0, _number(n), True)[::-1]
 
     def page_size(self, page_size: int) -> Any:
         """The same view, which asks for so many at a time.
@@ -255,3 +255,10 @@ class Listed(Mapping[K, Any]):
         ItemsView
         """
         return ItemsView(self)
+
+
+def _number(n: Any) -> int:
+    try:
+        return max(operator.index(n), 0)
+    except TypeError:
+        raise WrongType(f"how many are wanted is a whole number, not {n!r:.100}") from None

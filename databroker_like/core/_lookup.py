@@ -16,8 +16,8 @@ __all__ = ["both", "find_uid"]
 _NUMBER = re.compile(r"-?[0-9]+")
 _SHOWN = 10
 _SEARCHED_FOR_NEAR = 2_000
-#: What can be counted no further: databases and iterators take no larger numbers.
-_RUNS_AT_MOST = 1 << 62
+#: What can be counted no further: databases, iterators and servers take no larger numbers.
+_RUNS_AT_MOST = 1 << 53
 
 
 def both(first: Node, second: Node) -> Node:

@@ -9,7 +9,7 @@ from typing import Any
 from databroker_like.errors import InvalidQuery
 from databroker_like.queries._values import MISSING, found_at, rank
 
-__all__ = ["Tally", "in_order"]
+__all__ = ["Tally", "as_lists", "in_order"]
 
 Counts = list[tuple[Any, int]]
 
@@ -108,3 +108,24 @@ def in_order(counts: Iterable[tuple[Any, int]]) -> Counts:
     [('count', 2), (None, 1), ('scan', 1)]
     """
     return sorted(counts, key=lambda pair: (-pair[1], rank(pair[0])))
+
+
+def as_lists(value: Any) -> Any:
+    """A value with lists in the place of tuples, as it is when it has been written down and read.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> as_lists((("motor",), {"a": (1, 2)}))
+    [['motor'], {'a': [1, 2]}]
+    """
+    if isinstance(value, list | tuple):
+        return [as_lists(one) for one in value]
+    return {key: as_lists(one) for key, one in value.items()} if isinstance(value, dict) else value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from databroker_like.errors import Invalid, OutOfRange
+from databroker_like.errors import Invalid, OutOfRange, WrongType
 from databroker_like.structures._dtypes import BuiltinDtype, DataType, data_type_from_json, data_type_of
 from databroker_like.structures._json import Json, as_resizable, counts, plain_resizable, taken, texts
 
@@ -259,7 +260,17 @@ def block_box(chunks: Chunks, block: Sequence[int]) -> tuple[slice, ...]:
     ------
     OutOfRange
         When there is no such piece.
+    WrongType
+        When it is something else.
     """
+    try:
+        block = [operator.index(number) for number in block]
+    except TypeError:
+        axes = len(chunks)
+        shown = tuple([0] * axes)
+        raise WrongType(
+            f"a block is named by a number along each of {axes} axes, as {shown}, not {block!r:.100}"
+        ) from None
     if len(block) != len(chunks) or any(not 0 <= n < len(cuts) for n, cuts in zip(block, chunks, strict=True)):
         there = ",".join(str(len(cuts)) for cuts in chunks)
         said = ",".join(map(str, block))

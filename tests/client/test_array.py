@@ -84,6 +84,9 @@ def test_blocks_are_read(opened: Any, server: Any) -> None:
     np.testing.assert_array_equal(client.read_block((0, 0), (0, slice(None, None, -1))), whole[0, 1::-1])
     with pytest.raises(IndexError, match="no block"):
         client.read_block((9, 0))
+    for wrong in ("x", 0, (0, "1"), None):
+        with pytest.raises(errors.WrongType, match=r"2 axes, as \(0, 0\)"):
+            client.read_block(wrong)
     lazy = opened("image", clients="dask")
     server.asked.clear()
     block = lazy.read_block((1, 3))
@@ -185,6 +188,26 @@ def test_exports_are_whole_or_not_there(opened: Any, server: Any, tmp_path: Path
     with pytest.raises(PermissionError):
         client.export(tmp_path / "b.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_an_export_into_a_folder_that_is_not_there_names_the_folder(
+    opened: Any, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = opened("image")
+    server.asked.clear()
+    with pytest.raises(errors.MissingFile, match=r"there is no folder '.*nodir' for 'x.csv'"):
+        client.export(tmp_path / "nodir" / "x.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.MissingFile, match=r"there is no folder '.*file' for 'x.csv'"):
+        client.export(tmp_path / "file" / "x.csv")
+
+    def refused(**_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", "a hidden name")
+
+    monkeypatch.setattr("tempfile.mkstemp", refused)
+    with pytest.raises(errors.NotWritable, match=r"x.csv' cannot be written: Permission denied$"):
+        client.export(tmp_path / "x.csv")
+    assert server.asked == []
 
 
 def test_formats_are_those_that_the_server_says(opened: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import h5py
 import pytest
 from event_model import compose_run
 
@@ -133,3 +135,17 @@ def test_a_stream_that_grows_with_every_request_is_read_as_it_was_at_one_moment(
         context.session._once = ask
         here.insert("stop", run.compose_stop())
         assert len(primary.read()["image"]) == count
+
+
+def test_columns_of_a_stream_are_exported_by_their_names(runs: Any) -> None:
+    primary = runs["abc1", "primary"]
+    assert "motor" in list(primary)
+    into = io.BytesIO()
+    primary.export(into, ["motor", "time"], format="h5")
+    with h5py.File(into) as file:
+        assert sorted(file) == ["motor", "time"]
+        assert file["motor"][:].tolist() == primary["motor"].read().tolist()
+    with pytest.raises(NotFound, match="'moto'"):
+        primary.export(io.BytesIO(), ["moto"], format="h5")
+    with pytest.raises(NotFound, match="'motor'"):
+        runs["abc1"].export(io.BytesIO(), ["motor"], format="h5")

@@ -125,7 +125,7 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path: Path) -> None:
 
 def test_it_is_read_only_when_told(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    with pytest.raises(errors.NotWritable, match="cannot be used"):
+    with pytest.raises(errors.MissingFile, match="not there"):
         Cache(path, readonly=True)
     with Cache(path) as cache:
         cache.set(request=asked(), response=reply())
@@ -141,6 +141,22 @@ def test_it_is_read_only_when_told(tmp_path: Path) -> None:
             cache.clear()
         assert cache.count() == 1
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"x" * 5000, b""])
+def test_what_is_no_cache_is_told_where_it_is_only_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(content)
+    with pytest.raises(errors.InvalidFile, match="damaged, or is no cache"):
+        Cache(path, readonly=True)
+    assert path.read_bytes() == content
+
+
+def test_one_reply_may_be_no_larger_than_all_together(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="more than the capacity of 10 bytes"):
+        Cache(tmp_path / "a.db", capacity=10, max_item_size=100)
+    with Cache(tmp_path / "a.db", capacity=10) as cache:
+        assert cache.capacity == 10
 
 
 def test_a_closed_one_says_so(cache: Cache) -> None:

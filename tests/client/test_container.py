@@ -109,6 +109,9 @@ def test_head_tail_first_last_and_page_size(opened: Any) -> None:
     assert repr(keys.page_size(2)).startswith("<KeysView ['k00', ")
     with pytest.raises(errors.Invalid):
         keys.page_size(0)
+    for wrong in (keys.head, keys.tail):
+        with pytest.raises(errors.WrongType, match="a whole number, not 'a'"):
+            wrong("a")
 
 
 def test_nodes_are_looked_up_by_name_and_by_path(opened: Any, server: Any) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,9 @@ def test_what_comes_from_another_process_shares_one_context() -> None:
     with Context("http://h/api/v1", api_key="another") as other:
         assert pickle.loads(pickle.dumps(other)) is not third
     third.close()
+
+
+@pytest.mark.parametrize("cache", ["c.db", Path("c.db")])
+def test_a_path_in_the_place_of_a_cache_is_told(cache: Any) -> None:
+    with pytest.raises(errors.WrongType, match=r"write cache=Cache\('c.db'\)"):
+        from_uri("http://localhost:1", cache=cache)

@@ -143,7 +143,8 @@ def test_variables_of_the_environment_are_filled_in(
     [
         ("lab: {uri: http://h, api_key: hushhush}", "'api_key', which does not stand in a profile"),
         ("lab: {}", "either 'uri' or 'direct'"),
-        ("lab: {uri: http://h, direct: {}}", "either 'uri' or 'direct'"),
+        ("lab: {uri: http://h, direct: {}}", "either 'uri' or 'direct'; it has both"),
+        ("lab: {urii: http://h}", "has 'urii', which is nothing; there is 'uri'"),
         ("lab: [1]", "no mapping of settings"),
         ("lab: {uri: 3}", "'uri' .* is an address"),
         ("lab: {uri: http://h, tiemout: {}}", "has 'tiemout', which is nothing; there is 'timeout'"),

@@ -11,6 +11,8 @@ from databroker_like.service import Settings
 
 __all__ = ["Export"]
 
+_COMPOSITE = "composite"
+
 
 @dataclass
 class Export:
@@ -44,11 +46,20 @@ class Export:
         for key in self.fields:
             node = self.container.get(key)
             if node is None:
+                node = self._column(key)
+            if node is None:
                 near = nearest(key, list(self.container.keys(0, 1000)))
                 hint = f"; did you mean {listed(near)}?" if near else ""
                 raise NotFound(f"no node {key!r:.100} is in the container to be sent{hint}")
             chosen[key] = node
         return chosen
+
+    def _column(self, key: str) -> Node | None:
+        """A column of a table in a composite container, whose columns stand beside the arrays in it."""
+        if not any(spec.name == _COMPOSITE for spec in self.container.specs):
+            return None
+        tables = (node for _, node in self.container.items(0, self.settings.most_nodes) if isinstance(node, TableNode))
+        return next((node.get(key) for node in tables if key in node.structure().columns), None)
 
     def enter(self, depth: int) -> int:
         """Count one more node; how many more there may be. TooLarge when there are too many, or it lies too deep."""

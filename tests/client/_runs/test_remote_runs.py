@@ -312,6 +312,17 @@ def test_a_stream_of_many_descriptors_is_read_in_some_requests(here: Any, monkey
             assert there[uid][name].read().identical(here[uid][name].read())
 
 
+def test_what_is_in_the_catalog_and_what_values_there_are_is_as_here(here: Any) -> None:
+    uid = _insert(here, samples.scalars(1, uid="one", hints={"dimensions": [(("motor",), "primary")]}))
+    with served(here) as there:
+        for key in (uid, (uid,), (uid, "primary"), (uid, "nothing"), ("two",), (), -1, -2, -(10**30), 10**30, "", None):
+            assert (key in there) == (key in here), key
+        with pytest.raises(OutOfRange, match="1 runs"):
+            there[-(10**30)]
+        for key in ("hints.dimensions", "hints", "scan_id"):
+            assert there.distinct(key) == here.distinct(key)
+
+
 def test_a_run_that_is_amended_or_deleted_is_not_what_it_was(here: Any) -> None:
     uid = _insert(here, samples.scalars(1, uid="one"))
     with served(here) as there:
