@@ -292,7 +292,8 @@ def _refuse_missing_arguments(entry: Any) -> None:
 
 def _refuse_missing_store(catalog: Broker) -> None:
     """A store that nobody has begun would be taken for one without runs."""
-    store = getattr(catalog, "store", None)
+    # An attribute that a catalog does not have is looked for among its runs.
+    store = vars(catalog).get("store")
     if isinstance(store, Store) and store.path and store.database.is_sqlite and not os.path.isdir(store.path):
         raise MissingFile(f"there is no folder {store.path!r}, which should be that of a store")
 

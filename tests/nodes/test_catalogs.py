@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from databroker_like import v2
 from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.errors import InvalidCatalog
 from databroker_like.nodes import ArrayNode, ContainerNode, TableNode, _held_source, find
@@ -281,6 +282,17 @@ def test_a_store_is_there_as_soon_as_it_is_made_and_broken_when_it_is_deleted(fo
         assert isinstance(tree.get("runs"), RunsNode)
         (folder / "new").rmdir()
         assert isinstance(tree.get("runs"), BrokenNode)
+
+
+def test_runs_are_not_searched_for_one_that_is_called_as_an_attribute(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(v2, "find_uid", lambda collection, query, key: asked.append(key) or "")
+    sources = 'sources: {runs: {driver: bluesky-jsonl-catalog, args: {paths: "{{ CATALOG_DIR }}/*.jsonl"}}}'
+    with _tree(folder, sources) as tree:
+        assert type(tree.get("runs")) is RunsNode
+    assert asked == []
 
 
 def test_a_server_that_is_away_keeps_nothing_else_from_being_listed(folder: Path) -> None:
