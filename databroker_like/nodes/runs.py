@@ -12,6 +12,7 @@ from databroker_like.core._filler import filler_getter
 from databroker_like.core._header import FoundHeader
 from databroker_like.core._lookup import both
 from databroker_like.core._transforms import parse_transforms
+from databroker_like.errors import NoSuchRun
 from databroker_like.nodes._asking import as_sorting
 from databroker_like.nodes._node import DEFAULT_SORTING, ContainerNode, Query, Sorting
 from databroker_like.nodes._run import RunNode, StreamNode
@@ -117,7 +118,11 @@ class RunsNode(ContainerNode):
         asked.update(skip=offset, limit=limit)
         heads = collection.heads_sorted(by, self._query, **asked) if by else collection.heads(self._query, **asked)
         for uid, start, stop in heads:
-            yield uid, start, stop, collection.version(uid)
+            try:
+                version = collection.version(uid)
+            except NoSuchRun:  # somebody has deleted it since it was found
+                continue
+            yield uid, start, stop, version
 
     def keys(self, offset: int = 0, limit: int | None = None) -> Iterator[str]:
         collection = self._catalog.collection

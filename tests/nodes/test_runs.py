@@ -16,6 +16,7 @@ from databroker_like.drivers.jsonl import BlueskyJSONLCatalog
 from databroker_like.errors import InvalidQuery, MissingFile, NoSuchHandler, OutOfRange
 from databroker_like.nodes import ArrayNode, TableNode, find
 from databroker_like.nodes.runs import RunNode, RunsNode, StreamNode
+from databroker_like.store._collection import StoreCollection
 from databroker_like.store._layout import run_layout
 from databroker_like.structures import Spec
 from databroker_like.testing import _runs as samples
@@ -328,6 +329,26 @@ def test_only_what_was_recorded_is_counted_without_a_look_at_each_run(tmp_path: 
     versions = {uid: catalog.collection.version(uid) for uid in ("run-0", "run-1", "run-2", "old")}
     assert catalog.collection.stream_counts(versions) == {"run-0": 1, "run-2": 1}
     assert [run.count() for _, run in RunsNode(catalog).page(1, 5)[1]] == [1, 1, 1]
+    catalog.close()
+
+
+def test_a_run_that_is_deleted_while_it_is_listed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog, tell = _catalog("embedded", tmp_path), StoreCollection.version
+    for number in range(4):
+        _insert(catalog, samples.scalars(2, uid=f"run-{number}", time=1000.0 + number))
+    gone: list[str] = []
+
+    def version(self: StoreCollection, uid: str) -> Any:
+        if uid == "run-0":
+            catalog.delete(gone[-1])
+        self._seen = None  # as when another thread lists runs, too
+        return tell(self, uid)
+
+    monkeypatch.setattr(StoreCollection, "version", version)
+    gone.append("run-1")
+    assert [uid for uid, _ in RunsNode(catalog).page(0, 9)[1]] == ["run-0", "run-2", "run-3"]
+    gone.append("run-2")
+    assert [uid for uid, _ in RunsNode(catalog).items()] == ["run-0", "run-3"]
     catalog.close()
 
 
