@@ -147,6 +147,29 @@ def test_arrays_are_changed_and_grow(place: Any) -> None:
     assert not place["a"].read().any()
 
 
+def test_an_array_that_grows_whenever_it_is_asked_for_is_read(place: Any, server: str) -> None:
+    made = place.write_array(np.arange(6.0).reshape(2, 3), key="a")
+    rows = 2
+    with from_uri(server, api_key="secret").context as context:
+        session = context.session
+        grown = from_context(context, node_path_parts=[*place.path_parts, "a"])
+        ask = session._once
+
+        def once(*asked: Any) -> Any:
+            nonlocal rows
+            if any("/array/" in str(one) for one in asked):
+                made.patch(np.arange(3.0 * rows, 3.0 * rows + 3)[None], rows, extend=True)
+                rows += 1
+            return ask(*asked)
+
+        session._once = once
+        for read in (grown.read, lambda: grown.read_block((len(grown.chunks[0]) - 1, 0))):
+            before, found = rows, read()
+            assert len(found) <= rows
+            assert rows > before
+            assert np.ptp(np.diff(found.ravel())) == 0
+
+
 def test_tables_are_written_in_partitions_changed_and_grow(place: Any) -> None:
     frame = pd.DataFrame({"x": range(6), "name": list("abcdef")})
     made = place.write_table(dd.from_pandas(frame, npartitions=3), key="t")
