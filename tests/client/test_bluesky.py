@@ -12,6 +12,7 @@ from event_model import compose_run
 
 from databroker_like import queries as q
 from databroker_like.client import Context, from_context
+from databroker_like.client.array import ArrayClient
 from databroker_like.client.bluesky import BlueskyEventStream, BlueskyRun, CatalogOfBlueskyRuns
 from databroker_like.client.container import Container
 from databroker_like.client.remote import BlueskyRemoteCatalog
@@ -102,7 +103,7 @@ def test_a_stream_that_grows_with_every_request_is_read_as_it_was_at_one_moment(
     here, run = BlueskyInMemoryCatalog(), compose_run()
     keys = {
         "x": {"source": "s", "dtype": "number", "shape": []},
-        "image": {"source": "s", "dtype": "array", "shape": [2, 3]},
+        "image": {"source": "s", "dtype": "array", "shape": [4, 5]},
     }
     here.insert("start", run.start_doc)
     stream = run.compose_descriptor(name="primary", data_keys=keys)
@@ -111,7 +112,7 @@ def test_a_stream_that_grows_with_every_request_is_read_as_it_was_at_one_moment(
 
     def record() -> None:
         nonlocal count
-        data = {"x": count, "image": [[count] * 3] * 2}
+        data = {"x": count, "image": [[count] * 5] * 4}
         here.insert("event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0)))
         count += 1
 
@@ -129,6 +130,7 @@ def test_a_stream_that_grows_with_every_request_is_read_as_it_was_at_one_moment(
             before = count
             found = primary.read()
             assert before < len(found["x"]) <= count
+            assert type(primary["image"]) is ArrayClient
             assert found["x"].dims == ("time",)
             assert found["image"].dims[0] == "time"
             assert found["x"].values.tolist() == found["image"].values[:, 0, 0].tolist() == list(range(len(found["x"])))

@@ -13,7 +13,17 @@ from databroker_like.structures import ArrayStructure, SparseStructure
 from databroker_like.tree._asked import Asked, Reply
 from databroker_like.tree._media import Format
 
-__all__ = ["block_of", "bytes_of", "check_bytes", "check_shape", "columns_of", "sent", "slices_of", "texts_in"]
+__all__ = [
+    "block_of",
+    "bytes_of",
+    "check_bytes",
+    "check_shape",
+    "columns_of",
+    "sent",
+    "shape_expected",
+    "slices_of",
+    "texts_in",
+]
 
 _MOST_COLUMNS = 10_000
 #: What is no larger is sent in one piece.
@@ -120,15 +130,28 @@ def check_shape(asked: Asked, shape: Sequence[int]) -> None:
     Invalid
         When that is another.
     """
-    expected = asked.params.one("expected_shape")
-    if expected is None:
-        return
-    wanted = _understood(parse_shape, expected)
-    if wanted != tuple(shape):
+    wanted = shape_expected(asked)
+    if wanted is not None and wanted != tuple(shape):
         raise Invalid(
             f"what is asked for has the shape {tuple(shape)}, and not {wanted}: the array may have changed; ask for "
             "its metadata again"
         )
+
+
+def shape_expected(asked: Asked) -> tuple[int, ...] | None:
+    """The shape that a caller thinks the answer has; None when that is not said.
+
+    Parameters
+    ----------
+    asked : Asked
+
+    Returns
+    -------
+    tuple of int, or None
+    """
+    expected = asked.params.one("expected_shape")
+    found: tuple[int, ...] | None = None if expected is None else _understood(parse_shape, expected)
+    return found
 
 
 def check_bytes(asked: Asked, nbytes: int, cure: str) -> None:

@@ -2,16 +2,20 @@
 
 import io
 import json
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from event_model import compose_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databroker_like.drivers.embedded import BlueskyEmbeddedCatalog
 from databroker_like.nodes import ArrayData, MapNode, TableData
+from databroker_like.nodes.runs import RunsNode
 from databroker_like.service import Settings
 from databroker_like.slices import format_slices
 from tests.tree.conftest import caller, everything
@@ -255,3 +259,32 @@ def broken_off(client):
             await caller.get("/api/v1/documents/run")
 
     asyncio.run(asked())
+
+
+def test_as_many_rows_as_are_expected_are_sent_of_a_run_that_has_gone_on(tmp_path):
+    images = np.arange(200).reshape(10, 4, 5)
+    run = compose_run()
+    stream = run.compose_descriptor(
+        name="primary", data_keys={"image": {"source": "s", "dtype": "array", "shape": [4, 5]}}
+    )
+    with closing(BlueskyEmbeddedCatalog(str(tmp_path / "store"))) as catalog:
+        client = caller(MapNode({"raw": RunsNode(catalog)}))
+
+        def answer(what):
+            route, said = what.split("/image?")
+            return client.get(f"/api/v1/array/{route}/raw/{run.start_doc['uid']}/primary/image?{said}")
+
+        catalog.insert("start", run.start_doc)
+        catalog.insert("descriptor", stream.descriptor_doc)
+        for image in images:
+            catalog.insert("event", stream.compose_event(data={"image": image.tolist()}, timestamps={"image": 0.0}))
+        for what in ("full/image?", "block/image?block=0,0,0&"):
+            for rows in (0, 7, 10):
+                assert answer(f"{what}expected_shape={rows},4,5").content == images[:rows].tobytes()
+            for other in ("11,4,5", "7,4,4", "7", "scalar"):
+                assert answer(f"{what}expected_shape={other}").status_code == 400
+            assert answer(f"{what}expected_shape=2,4,5&slice=1:3").content == images[1:3].tobytes()
+            assert answer(f"{what}expected_shape=1,4,5&slice=1:3").status_code == 400
+        catalog.insert("stop", run.compose_stop())
+        # It changes no more: who expects another shape is wrong.
+        assert answer("full/image?expected_shape=7,4,5").status_code == 400
