@@ -376,6 +376,8 @@ class Single:
         self._forgotten.detach()
         if not self._connection.invalidated:
             self._cursor.close()
+            if self._connection.engine is not self._database._engine:
+                self._connection.detach()  # the database was closed meanwhile, and the pool is nobody's any more
         self._connection.close()
 
 
