@@ -218,7 +218,9 @@ def array_v3(structure: ArrayStructure, attributes: Mapping[str, Any]) -> dict[s
     """
     data_type, fill_value, stored = type_in_v3(structure.data_type.to_numpy_dtype())
     codec: dict[str, Any] = {"name": "bytes"}
-    if stored.names is None and stored.kind not in "SV" and stored.itemsize > 1:
+    if stored.names:
+        codec["configuration"] = {"endian": "little"}
+    elif stored.kind not in "SV" and stored.itemsize > 1:
         codec["configuration"] = {"endian": "big" if stored.str.startswith(">") else "little"}
     return {
         "zarr_format": 3,
